@@ -1,0 +1,182 @@
+"""What the API server last said of each object, filed under the ModelServer it belongs to."""
+
+import json
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from modelserver_operator import labels
+from modelserver_operator.kinds import MODEL_SERVER, POD, REPLICA_SET, Kind
+
+Body = Mapping[str, Any]
+
+_REMEMBERED_DELETIONS: Final = 10_000
+
+
+class Key(NamedTuple):
+    """Which ModelServer."""
+
+    namespace: str
+    name: str
+
+
+class ChildId(NamedTuple):
+    """Which object of a ModelServer: its kind's name and its own."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that was last seen of one ModelServer."""
+
+    server: dict[str, Any] | None = None
+    children: dict[ChildId, dict[str, Any]] = field(default_factory=dict)
+    replica_sets: list[dict[str, Any]] = field(default_factory=list)
+    pods: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Entry(NamedTuple):
+    kind: str
+    key: Key | None
+    namespace: str
+    version: int
+    json: bytes
+
+
+class Store:
+    """
+    Fed by watches, by listings, and by the answers to our own writes.
+
+    Objects are kept as compact JSON: 4 KB a Deployment, where the parsed dict takes 24 KB.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._filed: dict[Key, set[str]] = defaultdict(set)
+        self._gone: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def keys(self) -> Iterator[Key]:
+        """Every ModelServer seen."""
+        kind = MODEL_SERVER.name
+        return iter([e.key for e in self._entries.values() if e.kind == kind and e.key])
+
+    def view(self, key: Key) -> Observed:
+        """Everything known of *key*, as fresh dicts."""
+        observed = Observed()
+        server = None
+        for uid in self._filed.get(key, ()):
+            entry = self._entries[uid]
+            body = json.loads(entry.json)
+            if entry.kind == MODEL_SERVER.name:
+                server = body
+            elif entry.kind == REPLICA_SET.name:
+                observed.replica_sets.append(body)
+            elif entry.kind == POD.name:
+                observed.pods.append(body)
+            else:
+                observed.children[ChildId(entry.kind, body["metadata"]["name"])] = body
+        return Observed(server, observed.children, observed.replica_sets, observed.pods)
+
+    def put(self, kind: Kind, body: Body) -> set[Key]:
+        """
+        Remember *body*; return the keys whose world has changed.
+
+        Old news is ignored: a watch may tell late what an answer to a write has told already,
+        and an answer may come after the object was deleted.
+        """
+        metadata = body["metadata"]
+        uid, version = metadata["uid"], int(metadata["resourceVersion"])
+        known = self._entries.get(uid)
+        if uid in self._gone or (known is not None and known.version >= version):
+            return set()
+        key = _key(kind, metadata)
+        text = json.dumps(_slim(kind, body), separators=(",", ":")).encode()
+        changed = self._forget(uid)
+        self._entries[uid] = _Entry(kind.name, key, metadata["namespace"], version, text)
+        if key is not None:
+            self._filed[key].add(uid)
+            changed.add(key)
+        return changed
+
+    def drop(self, uid: str) -> set[Key]:
+        """Forget a deleted object for good; return the keys whose world has changed."""
+        self._gone[uid] = None
+        if len(self._gone) > _REMEMBERED_DELETIONS:
+            self._gone.popitem(last=False)
+        return self._forget(uid)
+
+    def retain(
+        self, kind: Kind, namespace: str | None, alive: Iterable[str], version: int
+    ) -> set[Key]:
+        """
+        Forget what a listing of *kind* no longer has: deletions that no watch has told.
+
+        Args:
+            kind: what was listed.
+            namespace: where, or None for everywhere.
+            alive: the uids in the listing.
+            version: the listing's resourceVersion; what was seen later is left alone.
+
+        Returns:
+            The keys whose world has changed.
+        """
+        uids = set(alive)
+        gone = [
+            uid
+            for uid, entry in self._entries.items()
+            if entry.kind == kind.name
+            and entry.version <= version
+            and uid not in uids
+            and namespace in (None, entry.namespace)
+        ]
+        return set[Key]().union(*(self.drop(uid) for uid in gone))
+
+    def _forget(self, uid: str) -> set[Key]:
+        entry = self._entries.pop(uid, None)
+        if entry is None or entry.key is None:
+            return set()
+        self._filed[entry.key].discard(uid)
+        if not self._filed[entry.key]:
+            del self._filed[entry.key]
+        return {entry.key}
+
+
+def _key(kind: Kind, metadata: Body) -> Key | None:
+    """A child belongs where its controller says, or, lacking one, where its label says."""
+    namespace = metadata["namespace"]
+    if kind == MODEL_SERVER:
+        return Key(namespace, metadata["name"])
+    for reference in metadata.get("ownerReferences", ()):
+        if reference.get("controller") and reference["kind"] == MODEL_SERVER.name:
+            return Key(namespace, reference["name"])
+    name = metadata.get("labels", {}).get(labels.NAME)
+    return Key(namespace, name) if name else None
+
+
+def _slim(kind: Kind, body: Body) -> dict[str, Any]:
+    """
+    Drop what no decision reads.
+
+    Of who manages which field, what we and the hand-over manager do is kept; of a pod, what its
+    status says.
+    """
+    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    managers = [
+        {"manager": m["manager"], "fieldsV1": m.get("fieldsV1", {})}
+        if m["manager"] == labels.HAND_OVER_MANAGER
+        else {"manager": m["manager"]}
+        for m in body["metadata"].get("managedFields", ())
+        if m.get("manager") in (labels.FIELD_MANAGER, labels.HAND_OVER_MANAGER)
+    ]
+    if managers:
+        metadata["managedFields"] = managers
+    slim = {**body, "kind": kind.name, "apiVersion": kind.api_version, "metadata": metadata}
+    if kind == POD:
+        slim.pop("spec", None)
+    return slim
