@@ -1,0 +1,59 @@
+# Every target may be run again at any time, says what it does, and how long it took.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PYTHON ?= python3
+STEP := scripts/step
+VENV := .venv/bin
+KIND := tests/cluster/kind
+
+.PHONY: help setup gen check test test-unit test-cluster cluster cluster-down images install demo demo-down serve run-operator
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the development environment into .venv
+	@$(STEP) "development environment" scripts/setup
+
+gen: setup ## write the CRD, the chart's copy of it and docs/api.md from api.py
+	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
+
+check: setup ## generated files, format, lint, types, import contracts, tests without a cluster
+	@$(STEP) "generated files are up to date" $(VENV)/python scripts/generate.py --check
+	@$(STEP) "format" $(VENV)/ruff format --check
+	@$(STEP) "lint" $(VENV)/ruff check
+	@$(STEP) "types" $(VENV)/mypy
+	@$(STEP) "import contracts" $(VENV)/lint-imports
+	@$(STEP) "tests without a cluster" $(VENV)/pytest -q -m "not cluster"
+
+test-unit: setup ## every test that needs no cluster
+	@$(VENV)/pytest -m "not cluster"
+
+test-cluster: setup cluster images ## the tests on the real cluster
+	@$(VENV)/pytest -m cluster -v
+
+test: setup cluster images ## every test, on the real cluster too
+	@$(VENV)/pytest
+
+cluster: ## a kind cluster of two nodes; builds its node image where no image registry answers
+	@$(STEP) "cluster" $(KIND)/up.sh
+
+cluster-down: ## remove the cluster and everything it left on this machine
+	@$(STEP) "cluster removed" $(KIND)/down.sh --all
+
+images: ## build the images of the operator and the runtime
+	@$(STEP) "images" scripts/images
+
+install: cluster images ## install or upgrade the operator in the cluster with Helm
+	@$(STEP) "operator installed" scripts/install
+
+demo: setup install ## from nothing to a prediction answered by a pod that the operator made
+	@$(STEP) "demo" $(KIND)/run.sh $(VENV)/python scripts/demo.py
+
+demo-down: ## remove what the demo applied; the cluster stays
+	@$(STEP) "demo removed" $(KIND)/run.sh kubectl delete --ignore-not-found -f examples/breast-cancer.yaml
+
+serve: setup ## the runtime alone on http://127.0.0.1:8000, with the bundled model
+	@MODELSERVER_HOST=127.0.0.1 MODELSERVER_MODEL_PATH=$${MODELSERVER_MODEL_PATH:-artifacts/model} $(VENV)/python -m modelserver_runtime
+
+run-operator: setup ## the operator from the desk, against the current context of your kubeconfig
+	@$(VENV)/python -m modelserver_operator --log-format console --port 8081

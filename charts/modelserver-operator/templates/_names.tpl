@@ -1,0 +1,38 @@
+{{/* Labels of everything in this chart. */}}
+{{- define "modelserver-operator.labels" -}}
+app.kubernetes.io/name: modelserver-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* What selects the operator's pods. */}}
+{{- define "modelserver-operator.selector" -}}
+app.kubernetes.io/name: modelserver-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* What the operator may do where it looks for ModelServers. Each verb is used; nothing here reads a Secret, or writes or enters a pod. */}}
+{{- define "modelserver-operator.rules" -}}
+- apiGroups: [modelserver.dev]
+  resources: [modelservers]
+  verbs: [get, list, watch]
+- apiGroups: [modelserver.dev]
+  resources: [modelservers/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [serviceaccounts, configmaps, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}

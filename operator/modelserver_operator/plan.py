@@ -1,0 +1,124 @@
+"""Which children must be looked up, applied or deleted so that what is becomes what should be."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.children import Child
+from modelserver_operator.drift import covers
+from modelserver_operator.kinds import CONFIG_MAP, DEPLOYMENT, REPLICA_SET
+from modelserver_operator.ownership import Owner, owner_of
+from modelserver_operator.store import ChildId, Observed
+
+
+@dataclass(frozen=True)
+class Apply:
+    """
+    A child whose live object, if there is one, differs from *desired*.
+
+    Args:
+        child: which kind, and what it needs.
+        desired: the whole set of fields that are ours, hash included.
+        live: what was last seen of it; None means "look first: it may be someone else's".
+    """
+
+    child: Child
+    desired: dict[str, Any]
+    live: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """A child of ours that nothing asks for any more."""
+
+    live: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to write, in this order."""
+
+    applies: tuple[Apply, ...]
+    deletes: tuple[Delete, ...]
+
+
+def make_plan(
+    server: ModelServer, desired: Sequence[tuple[Child, dict[str, Any]]], observed: Observed
+) -> Plan:
+    """
+    Compare what *server* should have with what was seen.
+
+    Source: the rules in `docs/architecture.md`; nothing is written where nothing differs.
+    """
+    hashed = [(child, _with_hash(body)) for child, body in desired]
+    applies = tuple(_applies(server, hashed, observed))
+    wanted = {ChildId(body["kind"], body["metadata"]["name"]) for _, body in hashed}
+    deletes = tuple(
+        Delete(live)
+        for child_id, live in observed.children.items()
+        if child_id not in wanted
+        and _has_our_uid(live, server)
+        and not _still_read(live, observed)
+    )
+    return Plan(applies, deletes)
+
+
+def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
+    """
+    Tell whether *live* is what applying *desired* would leave.
+
+    The hash tells of fields that were dropped, which a comparison of what is left cannot see.
+    """
+    applied = live["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
+    return bool(
+        applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]
+    ) and covers(live, desired)
+
+
+def _applies(
+    server: ModelServer, desired: Sequence[tuple[Child, dict[str, Any]]], observed: Observed
+) -> Iterator[Apply]:
+    for child, body in desired:
+        live = observed.children.get(ChildId(body["kind"], body["metadata"]["name"]))
+        if live is None or owner_of(live, server) is not Owner.US:
+            yield Apply(child, body, None)
+        elif not matches(live, body):
+            yield Apply(child, body, live)
+
+
+def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    metadata = body["metadata"]
+    annotations = {**metadata.get("annotations", {}), labels.APPLIED_HASH: digest}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _has_our_uid(live: dict[str, Any], server: ModelServer) -> bool:
+    """Garbage is what has our uid as its controller, never what merely carries a label."""
+    references = live["metadata"].get("ownerReferences", ())
+    return any(r.get("controller") and r["uid"] == server.uid for r in references)
+
+
+def _still_read(live: dict[str, Any], observed: Observed) -> bool:
+    """Tell whether *live* holds settings that a pod, or a rollback to its template, may need."""
+    if live["kind"] != CONFIG_MAP.name:
+        return False
+    deployment = next(
+        (body for (kind, _), body in observed.children.items() if kind == DEPLOYMENT.name), None
+    )
+    owners = [*observed.replica_sets, *([] if deployment is None else [deployment])]
+    return any(live["metadata"]["name"] in _config_maps_of(owner) for owner in owners)
+
+
+def _config_maps_of(owner: dict[str, Any]) -> set[str]:
+    in_use = owner["kind"] != REPLICA_SET.name or owner["spec"].get("replicas", 1) > 0
+    if not in_use:
+        return set()
+    containers = owner["spec"]["template"]["spec"]["containers"]
+    sources = [source for container in containers for source in container.get("envFrom", ())]
+    return {s["configMapRef"]["name"] for s in sources if "configMapRef" in s}

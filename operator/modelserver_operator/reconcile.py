@@ -1,0 +1,143 @@
+"""The flow: what one ModelServer should have, what it has, the writes between, and its status."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.carry_out import ChildWriter, carry_out
+from modelserver_operator.children import desired_children
+from modelserver_operator.conditions import Facts, Problem
+from modelserver_operator.errors import InvalidSpec, ReconcileError
+from modelserver_operator.events import events_for
+from modelserver_operator.kinds import DEPLOYMENT, MODEL_SERVER
+from modelserver_operator.plan import make_plan
+from modelserver_operator.status import next_status
+from modelserver_operator.store import ChildId, Key, Observed, Store
+
+
+class Cluster(ChildWriter, Protocol):
+    """What a reconcile asks of the API server; `cluster.py` has the real one."""
+
+    async def patch_status(
+        self, server: Mapping[str, Any], status: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Merge *status* into that of *server*; return the whole ModelServer."""
+
+    async def create_event(self, body: dict[str, Any]) -> None:
+        """Post an Event."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What a reconcile takes from the operator's own configuration.
+
+    Args:
+        runtime_image: what pods run where the spec names no image.
+        instance: which operator process this is, for Events.
+        now: the clock, in UTC.
+    """
+
+    runtime_image: str
+    instance: str
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    How a reconcile ended.
+
+    Args:
+        writes: how many objects were written, Events not counted.
+        problems: what is in the way of the spec; look again.
+    """
+
+    writes: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def result(self) -> str:
+        """For logs and metrics: `unchanged`, `changed` or `refused`."""
+        if self.problems:
+            return "refused"
+        return "changed" if self.writes else "unchanged"
+
+
+async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings) -> Outcome:
+    """
+    Bring what *key* has to what it should have.
+
+    Raises:
+        ReconcileError: the API server gave no usable answer; run again after a backoff.
+    """
+    observed = store.view(key)
+    if observed.server is None or "deletionTimestamp" in observed.server["metadata"]:
+        return Outcome()  # owner references collect the children
+    server, writes, problems = None, 0, []
+    try:
+        server = ModelServer.parse(observed.server)
+    except InvalidSpec as error:  # the last good children stay
+        problems.append(Problem("InvalidSpec", str(error)))
+    else:
+        image = runtime_image(server, observed, settings.runtime_image)
+        plan = make_plan(server, desired_children(server, runtime_image=image), observed)
+        writes, problems = await carry_out(plan, server, store, cluster)
+    facts = gather_facts(store.view(key), problems)
+    writes += await report(observed.server, server, facts, store, cluster, settings)
+    return Outcome(writes, tuple(problems))
+
+
+def runtime_image(server: ModelServer, observed: Observed, default: str) -> str:
+    """
+    Choose the image: the spec's own, else the default of the time of the last edit.
+
+    So a newer operator restarts no pod: while the generation is the one that the status speaks
+    of, the image that was chosen for it stays.
+    """
+    if server.spec.image:
+        return server.spec.image
+    live = observed.children.get(ChildId(DEPLOYMENT.name, server.name), {})
+    chosen: str | None = live.get("metadata", {}).get("annotations", {}).get(labels.RESOLVED_IMAGE)
+    status = (observed.server or {}).get("status", {})
+    if chosen and status.get("observedGeneration") == server.generation:
+        return chosen
+    return default
+
+
+def gather_facts(observed: Observed, problems: list[Problem]) -> Facts:
+    """Take what the conditions are computed from; also where the spec could not be parsed."""
+    server = observed.server or {}
+    name = server.get("metadata", {}).get("name", "")
+    return Facts(
+        problems=problems,
+        deployment=observed.children.get(ChildId(DEPLOYMENT.name, name)),
+        replica_sets=observed.replica_sets,
+        pods=observed.pods,
+        suspended=bool(server.get("spec", {}).get("suspend")),
+    )
+
+
+async def report(  # noqa: PLR0913 - the last step needs what all others made
+    body: dict[str, Any],
+    server: ModelServer | None,
+    facts: Facts,
+    store: Store,
+    cluster: Cluster,
+    settings: Settings,
+) -> int:
+    """Store the status if it differs, then speak of what turned; return the writes (0 or 1)."""
+    now = settings.now()
+    change = next_status(body, server, facts, now)
+    if not change.patch:
+        return 0
+    store.put(MODEL_SERVER, await cluster.patch_status(body, change.patch))
+    for event in events_for(body, change.turned, settings.instance, now):
+        try:
+            await cluster.create_event(event)
+        except ReconcileError:  # an Event is a courtesy: the status has been stored
+            break
+    return 1

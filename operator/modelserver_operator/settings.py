@@ -1,0 +1,55 @@
+"""What the operator can be told, on the command line or in the environment."""
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_PREFIX: Final = "MODELSERVER_OPERATOR_"
+
+
+@dataclass(frozen=True)
+class OperatorSettings:
+    """See `arguments` for what each means."""
+
+    runtime_image: str
+    namespaces: tuple[str, ...]
+    lease_namespace: str
+    lease_name: str
+    identity: str
+    port: int
+    log_level: str
+    log_format: str
+
+
+def parse(argv: Sequence[str], environment: Mapping[str, str]) -> OperatorSettings:
+    """Read *argv*; an option that is not given is taken from MODELSERVER_OPERATOR_<OPTION>."""
+    values = vars(_parser(environment).parse_args(argv))
+    namespaces = tuple(name for name in values.pop("watch_namespaces").split(",") if name)
+    return OperatorSettings(namespaces=namespaces, **values)
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="modelserver-operator",
+        description="Makes the pods, Services and settings that ModelServer resources ask for.",
+        epilog=f"Every option can be set in the environment: --port is {_PREFIX}PORT.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+    def add(option: str, default: str, text: str, **more: object) -> None:
+        name = _PREFIX + option.removeprefix("--").replace("-", "_").upper()
+        parser.add_argument(option, default=environment.get(name, default), help=text, **more)  # type: ignore[arg-type]
+
+    add("--runtime-image", "localhost/modelserver-runtime:dev", "image of pods whose spec names none")
+    add("--watch-namespaces", "", "comma separated; empty: the whole cluster")
+    add("--lease-namespace", "default", "where the leader's Lease is")
+    add("--lease-name", "modelserver-operator", "name of the leader's Lease")
+    add("--identity", f"{socket.gethostname()}-{os.getpid()}", "who this process is in the Lease")
+    add("--port", "8080", "of /healthz, /readyz and /metrics; 0: any free one", type=int)
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    add("--log-level", "INFO", "what to log", choices=levels)
+    add("--log-format", "json", "how to log", choices=("json", "console"))
+    return parser

@@ -1,0 +1,42 @@
+"""Keeps background work going whatever ends it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from modelserver_operator.metrics import Metrics
+
+log = structlog.get_logger()
+
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+_HEALTHY_SECONDS: Final = 60.0
+
+
+async def contained(what: str, work: Callable[[], Awaitable[None]]) -> bool:
+    """
+    Do *work*; return False, with the traceback logged, where it raised.
+
+    For errors that nobody foresaw: one poisonous object must not delay the others, and a loop
+    that died at an odd answer leaves an operator that looks alive and does nothing.
+    """
+    try:
+        await work()
+    except Exception:  # the one place in the operator: what is unforeseen must not end it
+        log.exception("unforeseen error", what=what)
+        return False
+    return True
+
+
+async def supervise(name: str, loop: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+    """Run *loop* until it returns; where it raises, start it anew after a growing pause."""
+    clock = asyncio.get_running_loop().time
+    failures = 0
+    while True:
+        started = clock()
+        if await contained(name, loop):
+            return
+        failures = 1 if clock() - started > _HEALTHY_SECONDS else failures + 1
+        metrics.loop_restarts.labels(loop=name).inc()
+        await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0 ** (failures - 1)))
