@@ -34,12 +34,12 @@ async def run(options: settings.OperatorSettings) -> None:
     """Fit the parts together and keep them going."""
     metrics = Metrics(CollectorRegistry())
     async with Cluster.connect(metrics) as cluster:
-        runtime = Settings(
-            options.runtime_image, options.identity, now=partial(datetime.now, UTC)
-        )
+        runtime = Settings(options.runtime_image, options.identity, now=partial(datetime.now, UTC))
         controller = Controller(cluster, runtime, metrics)
         watch = Watch(controller, metrics, options.namespaces)
-        runner = await endpoints.serve(metrics.registry, partial(why_not_ready, watch), options.port)
+        runner = await endpoints.serve(
+            metrics.registry, partial(why_not_ready, watch), options.port
+        )
         leader = Leader(
             cluster, options.lease_namespace, options.lease_name, options.identity, metrics
         )
@@ -73,7 +73,9 @@ async def keep_going(  # noqa: PLR0913 - the parts of the whole
         background = [
             group.create_task(supervise("leader", lead, metrics)),
             group.create_task(
-                supervise("sweep", partial(sweep, controller, cluster, WATCHED, namespaces), metrics)
+                supervise(
+                    "sweep", partial(sweep, controller, cluster, WATCHED, namespaces), metrics
+                )
             ),
         ]
         await supervise("watch", observe, metrics)

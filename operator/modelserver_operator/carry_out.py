@@ -91,9 +91,7 @@ async def _apply(step: Apply, server: ModelServer, store: Store, cluster: ChildW
     return writes
 
 
-async def _look(
-    step: Apply, server: ModelServer, cluster: ChildWriter
-) -> dict[str, Any] | None:
+async def _look(step: Apply, server: ModelServer, cluster: ChildWriter) -> dict[str, Any] | None:
     """
     See who has the name before the first apply: an apply would take a stranger's object.
 
@@ -119,9 +117,7 @@ async def _look(
             )
 
 
-async def _look_again(
-    step: Apply, server: ModelServer, store: Store, cluster: ChildWriter
-) -> None:
+async def _look_again(step: Apply, server: ModelServer, store: Store, cluster: ChildWriter) -> None:
     """Replace what we believed of a child by what is there."""
     kind, name = step.child.kind, step.desired["metadata"]["name"]
     fresh = await cluster.get(kind, server.namespace, name)

@@ -1,4 +1,4 @@
-"""Why pods are not ready: the root cause over all pods of the newest template, in their own words."""
+"""Why pods are not ready: the root cause over all pods of the newest template."""
 
 import json
 import re
@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 
 Body = Mapping[str, Any]
 
-_PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_PULL: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+)
 _PULL_PREFIX: Final = re.compile(r'^(Back-off pulling image "[^"]*"[:,]?\s*)?(ErrImagePull:\s*)?')
 _RESTART_WORDS: Final = re.compile(r"^back-off \S+ restarting failed container.*$")
 
@@ -54,7 +56,7 @@ def _cause(pod: Body) -> Cause | None:
 
 
 def _of_container(container: Body) -> Iterator[Cause]:
-    """What a container says of itself, the telling first: its own last words before the kubelet's."""
+    """What a container says of itself, its own last words before the kubelet's."""
     where = f"container {container['name']}"
     waiting = container.get("state", {}).get("waiting", {})
     if waiting.get("reason") in _PULL:
@@ -75,13 +77,18 @@ def _ends(container: Body) -> Iterator[Body]:
 
 def _of_end(where: str, ended: Body) -> Cause:
     if ended.get("reason") == "OOMKilled":
-        return Cause("OutOfMemory", f"{where} was killed by the kernel for lack of memory: raise resources.limits.memory")
+        return Cause(
+            "OutOfMemory",
+            f"{where} was killed by the kernel for lack of memory: raise resources.limits.memory",
+        )
     words = ended.get("message", "").strip()
     told = _runtime_words(words)
     if told is not None:
         return told
     last_line = words.splitlines()[-1] if words else "no last words"
-    return Cause("CrashLoop", _sentence(f"{where} exited with code {ended['exitCode']}: {last_line}"))
+    return Cause(
+        "CrashLoop", _sentence(f"{where} exited with code {ended['exitCode']}: {last_line}")
+    )
 
 
 def _runtime_words(words: str) -> Cause | None:
@@ -94,6 +101,6 @@ def _runtime_words(words: str) -> Cause | None:
 
 
 def _sentence(words: str) -> str:
-    """One line, no full stop, at most 600 characters, no back-off timer that changes each minute."""
+    """One line of at most 600 characters, no full stop, no timer that changes each minute."""
     line = " ".join(_RESTART_WORDS.sub("", words).split()).rstrip(".")
     return line[:600]

@@ -13,7 +13,12 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 from kubernetes.aio.dynamic.resource import Resource, Subresource
 
-from modelserver_operator.errors import ApiUnavailable, ChildRefused, StalePicture
+from modelserver_operator.errors import (
+    ApiUnavailable,
+    ChildRefused,
+    ReconcileError,
+    StalePicture,
+)
 from modelserver_operator.kinds import EVENT, LEASE, MODEL_SERVER, Kind
 from modelserver_operator.labels import FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
@@ -59,9 +64,7 @@ class Cluster:
     async def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
         """Read one object; None where there is none."""
         try:
-            return await self._send(
-                "get", self._dynamic.get, kind, name=name, namespace=namespace
-            )
+            return await self._send("get", self._dynamic.get, kind, name=name, namespace=namespace)
         except StalePicture:
             return None
 
@@ -180,9 +183,10 @@ def _resource(kind: Kind) -> Resource:
     )
 
 
-def _as_our_error(error: Any, kind: Kind) -> Exception:
+def _as_our_error(error: Any, kind: Kind) -> ReconcileError:
     """Sort the API server's refusals by what we do about each."""
-    status, message, reason = error.status, *_words(error)
+    status: int = error.status
+    message, reason = _words(error)
     if status == 403 and "exceeded quota" in message:  # noqa: PLR2004
         return ChildRefused("QuotaExceeded", message)
     if status == 403:  # noqa: PLR2004

@@ -87,9 +87,7 @@ def conditions(facts: Facts) -> list[Finding]:
     return [accepted, available, ready, _stalled(facts, accepted, ready)]
 
 
-def _speak(
-    name: str, checks: Sequence[Check], facts: Facts, reason: str, message: str
-) -> Finding:
+def _speak(name: str, checks: Sequence[Check], facts: Facts, reason: str, message: str) -> Finding:
     for check in checks:
         failed = check(facts)
         if failed is not None:
@@ -229,7 +227,9 @@ def _progress(facts: Facts) -> str:
 
 
 def _deployment_condition(facts: Facts, name: str) -> Mapping[str, Any]:
-    found = [] if facts.deployment is None else facts.deployment.get("status", {}).get("conditions", [])
+    found = (
+        [] if facts.deployment is None else facts.deployment.get("status", {}).get("conditions", [])
+    )
     return next((condition for condition in found if condition["type"] == name), {})
 
 

@@ -1,39 +1,47 @@
 """
-What can go wrong in a reconcile, and what is done about each.
+What can go wrong while a ModelServer is reconciled, and what we do about each.
 
 * ReconcileError
-  + InvalidSpec      stalled: wait for a new generation
-  + ChildConflict    stalled: a child of that name belongs to someone else
-  + ApiUnavailable   transient: retry with backoff
+  + InvalidSpec      stalled: the children stay as they are until a new generation comes
+  + ChildRefused     the child cannot be as desired: the others go on, the status says why
+  + StalePicture     the object is not what we last saw of it: look at it and try again
+  + ApiUnavailable   transient: try again with backoff, the status keeps what it says
 """
-
-from typing import ClassVar
 
 
 class ReconcileError(Exception):
-    """One reconcile could not do its work; `reason` is the condition's reason."""
-
-    reason: ClassVar[str] = "ReconcileFailed"
+    """A reconcile could not do all it meant to do."""
 
 
 class InvalidSpec(ReconcileError):
-    """The ModelServer asks for something that cannot be honoured."""
-
-    reason = "InvalidSpec"
-
-    def __init__(self, field: str, message: str) -> None:
-        self.field = field
-        self.message = message
-        super().__init__(f"{field}: {message}")
+    """The spec cannot be honoured; the message names the field and says what to write."""
 
 
-class ChildConflict(ReconcileError):
-    """An object with the name of a child exists and is not ours."""
+class ChildRefused(ReconcileError):
+    """
+    A child cannot be made or changed.
 
-    reason = "NameConflict"
+    Attributes:
+        reason: the reason `Accepted` gives: CamelCase, listed in `docs/operations.md`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StalePicture(ReconcileError):
+    """The API server refused a write because the object has changed or gone since we saw it."""
 
 
 class ApiUnavailable(ReconcileError):
-    """The API server did not do what was asked, and may do it later."""
+    """
+    The API server gave no usable answer.
 
-    reason = "ApiUnavailable"
+    Attributes:
+        retry_after: seconds the server asked to wait, or None.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

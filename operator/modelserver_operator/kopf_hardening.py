@@ -42,7 +42,7 @@ class Listener(Protocol):
         """Everything of a kind that there is in *namespace* (None: everywhere), as of *version*."""
 
 
-class UnsupportedKopf(RuntimeError):  # noqa: N818 - it is a state, said in one sentence
+class UnsupportedKopf(RuntimeError):
     """The installed kopf is not the one whose private parts are known."""
 
 
@@ -64,8 +64,8 @@ def install() -> None:
     """
     _check()
     if watching.watch_objs is not _watch:
-        watching.watch_objs = _watch  # type: ignore[assignment]
-        fetching.fetch_objs = _list  # type: ignore[assignment]
+        watching.watch_objs = _watch
+        fetching.fetch_objs = _list
 
 
 def _check() -> None:
@@ -109,10 +109,12 @@ async def _watch(*, resource: Any, **arguments: Any) -> AsyncIterator[Any]:
 async def _list(*, resource: Any, namespace: Any, **arguments: Any) -> AsyncIterator[Any]:
     """List; the items go to the listener, kopf gets the version from which to watch."""
     listener = _listener.get()
-    items: list[dict[str, Any]] = []
+    items: list[Any] = []
     version = ""
     try:
-        async for chunk, version in _stock_list(resource=resource, namespace=namespace, **arguments):
+        async for chunk, version in _stock_list(
+            resource=resource, namespace=namespace, **arguments
+        ):
             items.extend(chunk)
             yield ([] if listener is not None else chunk), version
     except _FAULTS as error:

@@ -40,7 +40,7 @@ class Leader:
         name: of the Lease.
         identity: who we are; no two processes alike.
         metrics: shows whether we lead.
-        duration_seconds: how long others wait, from the last renewal they saw, before they take over.
+        duration_seconds: how long others wait after the last renewal they saw.
         deadline_seconds: how long we go on after our last renewal; shorter than the duration.
         period_seconds: between renewals.
     """
@@ -146,7 +146,12 @@ class Leader:
         if lease is not None:
             return {**lease, "spec": spec}
         metadata = {"name": self.name, "namespace": self.namespace}
-        return {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata, "spec": spec}
+        return {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.name,
+            "metadata": metadata,
+            "spec": spec,
+        }
 
     async def _release(self) -> None:
         try:

@@ -60,9 +60,7 @@ def make_plan(
     deletes = tuple(
         Delete(live)
         for child_id, live in observed.children.items()
-        if child_id not in wanted
-        and _has_our_uid(live, server)
-        and not _still_read(live, observed)
+        if child_id not in wanted and _has_our_uid(live, server) and not _still_read(live, observed)
     )
     return Plan(applies, deletes)
 
@@ -74,9 +72,9 @@ def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
     The hash tells of fields that were dropped, which a comparison of what is left cannot see.
     """
     applied = live["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
-    return bool(
-        applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]
-    ) and covers(live, desired)
+    return bool(applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]) and covers(
+        live, desired
+    )
 
 
 def _applies(

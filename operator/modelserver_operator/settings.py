@@ -43,7 +43,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         name = _PREFIX + option.removeprefix("--").replace("-", "_").upper()
         parser.add_argument(option, default=environment.get(name, default), help=text, **more)  # type: ignore[arg-type]
 
-    add("--runtime-image", "localhost/modelserver-runtime:dev", "image of pods whose spec names none")
+    add(
+        "--runtime-image",
+        "localhost/modelserver-runtime:dev",
+        "image of pods whose spec names none",
+    )
     add("--watch-namespaces", "", "comma separated; empty: the whole cluster")
     add("--lease-namespace", "default", "where the leader's Lease is")
     add("--lease-name", "modelserver-operator", "name of the leader's Lease")

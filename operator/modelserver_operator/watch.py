@@ -36,7 +36,7 @@ class Watch:
         self.namespaces = namespaces
         self._kinds = {kind.plural: kind for kind in WATCHED}
         self.missing: set[tuple[str, str | None]] = {
-            (kind.plural, namespace) for kind in WATCHED for namespace in namespaces or [None]
+            (kind.plural, namespace) for kind in WATCHED for namespace in (namespaces or (None,))
         }
 
     async def run(self) -> None:
@@ -65,13 +65,18 @@ class Watch:
         registry = kopf.OperatorRegistry()  # comes without a login handler
         kopf.on.login(registry=registry)(kopf.login_via_client)
         for kind in WATCHED:
-            kopf.on.event(
-                kind.group, kind.version, kind.plural, id="observed", registry=registry
-            )(self._observed)
+            kopf.on.event(kind.group, kind.version, kind.plural, id="observed", registry=registry)(
+                self._observed
+            )
         return registry
 
     async def _observed(
-        self, *, type: str | None, body: kopf.Body, resource: kopf.Resource, **_: object
+        self,
+        *,
+        type: str | None,  # noqa: A002 - kopf's name for it
+        body: kopf.Body,
+        resource: kopf.Resource,
+        **_: object,
     ) -> None:
         if type == "DELETED":
             self._controller.lost(body)

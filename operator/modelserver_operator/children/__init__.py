@@ -46,7 +46,9 @@ CHILDREN: tuple[Child, ...] = (
 """In the order in which they are applied."""
 
 
-def desired_children(server: ModelServer, *, runtime_image: str) -> list[tuple[Child, dict[str, Any]]]:
+def desired_children(
+    server: ModelServer, *, runtime_image: str
+) -> list[tuple[Child, dict[str, Any]]]:
     """
     Build every child that *server* should have.
 

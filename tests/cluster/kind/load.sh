@@ -8,7 +8,7 @@ for image in "$@"; do
     id=$(docker image inspect -f '{{.Id}}' "$image") || { echo "$image is not there: make images" >&2; exit 1; }
     for node in $nodes; do
         if docker exec "$node" ctr -n k8s.io images ls -q "name==$image" | grep -q . &&
-            [ "$(docker exec "$node" crictl inspecti -o json "$image" 2>/dev/null | grep -o "$id" | head -n1)" = "$id" ]; then continue; fi
+            [ "$(docker exec "$node" crictl inspecti "$image" 2>/dev/null | grep -o "$id" | head -n1)" = "$id" ]; then continue; fi
         docker save "$image" | docker exec -i "$node" ctr -n k8s.io images import --digests=false - >/dev/null &
     done
     for job in $(jobs -p); do wait "$job" || { echo "$image could not be loaded onto a node" >&2; exit 1; }; done
