@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from modelserver_operator.api import ModelServer, ModelServerStatus
-from modelserver_operator.api.wire import RULES
+from modelserver_operator.api.wire import RULES, WHEN_ABSENT
 from modelserver_operator.kinds import MODEL_SERVER
 
 INT32_MAX: Final = 2_147_483_647
@@ -94,8 +94,7 @@ def model_server_schema() -> dict[str, Any]:
             "spec": whole["properties"]["spec"],
             "status": structural_schema(ModelServerStatus.model_json_schema()),
         },
-        # The API server knows no fields of metadata that an error could point at.
-        RULES: [{"rule": rule["rule"], "message": rule["message"]} for rule in whole[RULES]],
+        RULES: whole[RULES],
     }
 
 
@@ -113,7 +112,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     node = _resolved(node, definitions)
     schema = {key: node[key] for key in _KEPT if key in node}
     if "description" in schema:
-        schema["description"] = _unwrapped(schema["description"])
+        absent = f"\n\nDefault: {node[WHEN_ABSENT]}." if WHEN_ABSENT in node else ""
+        schema["description"] = _unwrapped(schema["description"] + absent)
     if node.get("default") not in (None, "", [], {}):
         schema["default"] = node["default"]
     if schema.get("type") == "integer":

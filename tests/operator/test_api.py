@@ -58,9 +58,8 @@ def test_what_the_api_server_refuses_the_parser_refuses(invalid: Invalid) -> Non
     """An object stored under an older schema is named and explained by the same words."""
     with pytest.raises(InvalidSpec) as refusal:
         ModelServer.parse(stored(invalid.object))
-    assert refusal.value.field == re.sub(r"\[([a-z]+)\]", r".\1", invalid.field)
-    if invalid.cel:
-        assert invalid.says in refusal.value.message
+    assert re.sub(r"\[([a-z]+)\]", r".\1", invalid.field) in str(refusal.value)
+    assert invalid.says in str(refusal.value) or not invalid.cel
 
 
 def test_several_mistakes_are_counted() -> None:

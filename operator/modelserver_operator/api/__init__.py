@@ -48,7 +48,6 @@ class ModelServer(Wire):
             message="metadata.name must start with a letter, have lowercase letters, digits and"
             " '-' only, not end with '-', and be no longer than 50 characters: the Service and"
             " every other child is named after it",
-            field="metadata.name",
         ),
     )
 
@@ -96,4 +95,4 @@ def _first_of(error: ValidationError) -> InvalidSpec:
     place = [*first["loc"], *filter(None, [first.get("ctx", {}).get("field")])]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     others = f" (and {len(more)} more wrong)" if more else ""
-    return InvalidSpec(field.removeprefix("."), first["msg"] + others)
+    return InvalidSpec(": ".join(filter(None, [field.removeprefix("."), first["msg"] + others])))

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 RULES = "x-kubernetes-validations"
+WHEN_ABSENT = "when-absent"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,18 @@ class ListType:
     ) -> dict[str, Any]:
         schema = {**handler(core), "x-kubernetes-list-type": self.type}
         return {**schema, "x-kubernetes-list-map-keys": [self.key]} if self.key else schema
+
+
+@dataclasses.dataclass(frozen=True)
+class WhenAbsent:
+    """What the absence of a field means, where that is no value that a schema could hold."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(core), WHEN_ABSENT: self.text}
 
 
 class Wire(BaseModel):
