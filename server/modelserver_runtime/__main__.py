@@ -1,0 +1,115 @@
+"""`python -m modelserver_runtime`: reads the environment, serves one model, and ends with a code that says why."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from modelserver_runtime import __version__
+from modelserver_runtime import settings as configuration
+from modelserver_runtime.errors import LoadError, SettingError
+from modelserver_runtime.settings import Settings
+
+EXIT_USAGE = 64
+EXIT_MODEL = 78
+TERMINATION_BYTES = 4096  # what the kubelet keeps
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process; returns its exit code."""
+    _parser().parse_args(arguments)
+    try:
+        settings = configuration.from_environment()
+    except SettingError as error:
+        _report(json.dumps({"reason": "InvalidSetting", "message": str(error)}), sys.stderr)
+        return EXIT_USAGE
+    _limit_threads()
+    return _serve(settings)
+
+
+def _serve(settings: Settings) -> int:
+    # After _limit_threads: numeric libraries read their thread counts when they are imported.
+    from modelserver_runtime import logs  # noqa: PLC0415
+    from modelserver_runtime.app import create_app  # noqa: PLC0415
+    from modelserver_runtime.server import Server  # noqa: PLC0415
+
+    logs.configure(settings)
+    server: Server
+
+    def end_if_told_to(error: LoadError) -> None:
+        if settings.on_load_failure == "exit":
+            _say_why(error, settings.termination_log)
+            server.should_exit = True
+
+    app = create_app(settings, on_load_failure=end_if_told_to)
+    server = Server(app)
+    server.run()
+    failed = app.serving.failure is not None and settings.on_load_failure == "exit"
+    return EXIT_MODEL if failed else 0
+
+
+def _say_why(error: LoadError, termination_log: Path | None) -> None:
+    """One JSON line for the person on call, where the kubelet and `kubectl logs` find it."""
+    line = json.dumps({"reason": error.reason, "message": str(error)}, ensure_ascii=False)
+    if termination_log is not None:
+        try:
+            termination_log.write_bytes(line.encode()[:TERMINATION_BYTES])
+        except OSError as problem:
+            _report(f"{termination_log} cannot be written: {problem}", sys.stderr)
+    _report(line, sys.stderr)
+
+
+def _report(line: str, stream: TextIO) -> None:
+    stream.write(line + "\n")
+    stream.flush()
+
+
+def _limit_threads() -> None:
+    """One thread per CPU we may use: more only fight for a quota, and a pod's quota is not the node's CPU count."""
+    cpus = str(max(1, int(_cpu_quota() or len(os.sched_getaffinity(0)))))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, cpus)
+
+
+def _cpu_quota() -> float | None:
+    """CPUs the control group allows; None without a limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text().strip()
+            period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    try:
+        return float(quota) / float(period) if float(quota) > 0 else None
+    except ValueError:  # "max"
+        return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = [
+        f"  {configuration.names_of(name)[0]:<38} {_default(name)}"
+        for name in Settings.model_fields
+    ]
+    parser = argparse.ArgumentParser(
+        prog="python -m modelserver_runtime",
+        description="Serve one scikit-learn model over HTTP. Everything is set by environment variables:",
+        epilog="\n".join(lines) + "\n\nMODEL_PATH, API_PORT and LOG_LEVEL are understood as well.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser
+
+
+def _default(field: str) -> str:
+    default = Settings.model_fields[field].default
+    if default is None:
+        return ""
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

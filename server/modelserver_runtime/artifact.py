@@ -1,0 +1,203 @@
+"""An artifact is a folder with one model, perhaps in several formats, and the manifest that pins every byte of it."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from modelserver_runtime.errors import DigestMismatch, LoadError, ModelLoadFailed, ModelNotFound
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024
+
+Label = int | float | str | bool
+Scalar = float | int | bool | str | None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class File(_Part):
+    """One file of the artifact."""
+
+    path: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    format: str | None = None
+    """skops, onnx or joblib for a model file; none for the files that go with it."""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in path or "\0" in path:
+            raise ValueError("leaves the artifact's folder")
+        return path
+
+
+class Feature(_Part):
+    """One input column."""
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    title: str | None = None
+    type: Literal["float64", "int64", "bool", "string"] = "float64"
+    nullable: bool = False
+    minimum: float | None = None
+    """Least value seen in training; with `maximum`, None for a column that has no order."""
+    maximum: float | None = None
+    categories: tuple[str, ...] | None = None
+
+
+class Output(_Part):
+    """One output column."""
+
+    name: str
+    type: Literal["float64", "int64", "bool", "string"]
+    shape: tuple[int, ...] = ()
+
+
+class Signature(_Part):
+    """What goes in and what comes out, in order."""
+
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    outputs: tuple[Output, ...]
+
+    @field_validator("features")
+    @classmethod
+    def _names_differ(cls, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+        if len({feature.name for feature in features}) != len(features):
+            raise ValueError("two features have one name")
+        return features
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in the order the model wants them."""
+        return tuple(feature.name for feature in self.features)
+
+
+class Class(_Part):
+    """One class of a classifier: the label the model returns and its name for people."""
+
+    label: Label
+    name: str
+
+
+class Golden(_Part):
+    """Rows and the exact answers scikit-learn gave when the artifact was made."""
+
+    tolerance: Annotated[float, Field(ge=0, le=1e-3)]
+    rows: tuple[tuple[Scalar, ...], ...]
+    predictions: tuple[Any, ...]
+    probabilities: tuple[tuple[float, ...], ...] | None = None
+
+
+class Histogram(_Part):
+    """How one column was distributed in training: `counts[i]` values lay in [edges[i], edges[i + 1])."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class Manifest(_Part):
+    """`manifest.json`: what the artifact is, and the hash of every file in it."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    version: Annotated[str, Field(max_length=128)]
+    description: str | None = None
+    task: Literal["classification", "multilabel", "regression", "outlier-detection"]
+    created: str
+    files: tuple[File, ...]
+    signature: Signature
+    classes: tuple[Class, ...] | None = None
+    metrics: Mapping[str, float] = {}
+    framework_versions: Mapping[str, str] = {}
+    golden: Golden | None = None
+    baseline: Mapping[str, Histogram] = {}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An opened artifact: its manifest has been read, and is the one that was pinned."""
+
+    folder: Path
+    manifest: Manifest
+    digest: str
+
+    def read(self, file: File) -> bytes:
+        """
+        Read *file* once and return its bytes, checked.
+
+        What is parsed later is what was hashed here: the file is not opened a second time.
+
+        Raises:
+            DigestMismatch: size or sha256 differ from the manifest's.
+        """
+        content = _read_below(self.folder, file.path, limit=file.size)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != file.sha256:
+            raise DigestMismatch(
+                f"{file.path} has sha256:{digest}, but the manifest says sha256:{file.sha256}"
+            )
+        return content
+
+    def verify_other_files(self, loaded: File) -> None:
+        """Check every file but *loaded*, which `read` has checked already."""
+        for file in self.manifest.files:
+            if file is not loaded:
+                self.read(file)
+
+
+def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
+    """
+    Read the manifest of the artifact in *folder* through one open file.
+
+    Args:
+        folder: where the artifact lies.
+        pinned: the digest it must have (`sha256:…`); None accepts any.
+
+    Raises:
+        ModelNotFound, DigestMismatch, ModelLoadFailed.
+    """
+    content = _read_below(folder, MANIFEST, limit=MAX_MANIFEST_BYTES)
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    if pinned is not None and digest != pinned:
+        raise DigestMismatch(
+            f"the artifact in {folder} has digest {digest}, but {pinned} is pinned"
+        )
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ModelLoadFailed(
+            f"{folder / MANIFEST} is no manifest: {where}: {first['msg']}"
+        ) from error
+    return Artifact(folder, manifest, digest)
+
+
+def _read_below(folder: Path, path: str, *, limit: int) -> bytes:
+    """Read a file below *folder*; links are followed (ConfigMap volumes are links) but must not lead out."""
+    try:
+        root = folder.resolve(strict=True)
+        target = (root / path).resolve(strict=True)
+        if not target.is_relative_to(root):
+            raise ModelLoadFailed(f"{folder / path} leads out of the artifact's folder")
+        # Non-blocking, or a named pipe in the folder would hold the start for ever.
+        with open(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            content = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise ModelNotFound(f"{folder / path} does not exist") from error
+    except LoadError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
+        raise ModelLoadFailed(f"{folder / path} cannot be read: {error}") from error
+    if len(content) > limit:
+        raise DigestMismatch(f"{folder / path} is longer than the {limit} bytes it should have")
+    return content

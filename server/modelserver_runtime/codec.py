@@ -1,0 +1,164 @@
+"""JSON in and out: rows by the signature's columns, answers by column."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import orjson
+from msgspec.structs import astuple
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, create_model
+
+from modelserver_runtime.artifact import Feature, Signature
+from modelserver_runtime.clock import timestamp
+from modelserver_runtime.engines import Outcome, Rows
+from modelserver_runtime.errors import InvalidRequest
+
+MAX_ERRORS_TOLD = 100
+_INT64 = 2**63
+
+_FAST_TYPES: Mapping[str, Any] = {
+    "float64": float,
+    "int64": Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)],
+    "bool": bool,
+    "string": str,
+}
+_EXPLAINING_TYPES: Mapping[str, Any] = {
+    "float64": Annotated[float, Strict(), Field(allow_inf_nan=False)],
+    "int64": Annotated[int, Strict(), Field(ge=-_INT64, le=_INT64 - 1)],
+    "bool": Annotated[bool, Strict()],
+    "string": Annotated[str, Strict()],
+}
+
+
+class Codec:
+    """
+    Decodes request bodies into batches and says, when it cannot, what is wrong and where.
+
+    Two decoders know the signature: msgspec's is fast and stops at the first error with few words; pydantic's runs only
+    after the first has refused, and makes the list of errors. They agree on what is valid.
+    """
+
+    def __init__(self, signature: Signature, *, max_rows: int) -> None:
+        self.row_model = _row_model(signature)
+        self.batch_model = _batch_model(self.row_model, max_rows)
+        row = _row_struct(signature)
+        batch = msgspec.defstruct(
+            "Batch",
+            [("records", Annotated[list[row], msgspec.Meta(min_length=1, max_length=max_rows)])],  # type: ignore[valid-type]
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decode_row = msgspec.json.Decoder(row).decode
+        self._decode_batch = msgspec.json.Decoder(batch).decode
+        numeric = all(feature.type != "string" for feature in signature.features)
+        self._dtype: type = np.float64 if numeric else object
+
+    def decode_row(self, body: bytes) -> Rows:
+        """
+        One flat object as a batch of one row.
+
+        Raises:
+            InvalidRequest: with the list of everything that is wrong.
+        """
+        try:
+            row = self._decode_row(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise _explained(self.row_model, body, error) from None
+        return np.array((astuple(row),), dtype=self._dtype)
+
+    def decode_batch(self, body: bytes) -> Rows:
+        """
+        `{"records": [...]}` as a batch.
+
+        Raises:
+            InvalidRequest: with the list of what is wrong, `MAX_ERRORS_TOLD` at most.
+        """
+        try:
+            batch = self._decode_batch(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise _explained(self.batch_model, body, error) from None
+        return np.array([astuple(row) for row in batch.records], dtype=self._dtype)
+
+
+def encode_one(outcome: Outcome) -> bytes:
+    """The answer of /predict for a batch of one row."""
+    return orjson.dumps(_column_values(outcome)[0] | {"timestamp": timestamp()})
+
+
+def encode_batch(outcome: Outcome) -> bytes:
+    """The answer of /batch-predict."""
+    values = _column_values(outcome)
+    return orjson.dumps({"predictions": values, "count": len(values), "timestamp": timestamp()})
+
+
+def _column_values(outcome: Outcome) -> list[dict[str, Any]]:
+    predictions = outcome.predictions.tolist()
+    if outcome.probabilities is None or outcome.confidence is None:
+        return [{"prediction": p, "probability": None, "confidence": None} for p in predictions]
+    rows = zip(
+        predictions, outcome.probabilities.tolist(), outcome.confidence.tolist(), strict=True
+    )
+    return [{"prediction": p, "probability": q, "confidence": c} for p, q, c in rows]
+
+
+def _row_struct(signature: Signature) -> type[msgspec.Struct]:
+    # Feature names need be no Python names: fields are numbered and renamed on the wire.
+    fields: list[tuple[str, Any]] = [
+        (f"f{i}", _optional(_FAST_TYPES[feature.type], feature))
+        for i, feature in enumerate(signature.features)
+    ]
+    rename = {f"f{i}": name for i, name in enumerate(signature.names)}
+    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _row_model(signature: Signature) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        f"f{i}": (
+            _optional(_EXPLAINING_TYPES[feature.type], feature),
+            Field(alias=feature.name, title=feature.title, description=_range(feature)),
+        )
+        for i, feature in enumerate(signature.features)
+    }
+    config = ConfigDict(extra="forbid", populate_by_name=False, validate_by_name=False)
+    return create_model("Features", __config__=config, **fields)
+
+
+def _batch_model(row: type[BaseModel], max_rows: int) -> type[BaseModel]:
+    records = Annotated[list[row], Strict(), Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
+    return create_model("Batch", __config__=ConfigDict(extra="forbid"), records=(records, Field()))
+
+
+def _optional(type_: Any, feature: Feature) -> Any:
+    return type_ | None if feature.nullable else type_
+
+
+def _range(feature: Feature) -> str | None:
+    if feature.minimum is None or feature.maximum is None:
+        return None
+    return f"{feature.minimum:g} to {feature.maximum:g} in training"
+
+
+def _explained(model: type[BaseModel], body: bytes, refusal: Exception) -> InvalidRequest:
+    try:
+        model.model_validate_json(body)
+    except ValidationError as error:
+        return invalid_request(error)
+    return InvalidRequest(str(refusal))
+
+
+def invalid_request(error: ValidationError) -> InvalidRequest:
+    """FastAPI's list of errors out of pydantic's, without the values that were sent."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    detail = [
+        {"type": e["type"], "loc": ["body", *e["loc"]], "msg": e["msg"]}
+        for e in found[:MAX_ERRORS_TOLD]
+    ]
+    return InvalidRequest(_summary(detail, len(found)), detail)
+
+
+def _summary(detail: Sequence[dict[str, Any]], count: int) -> str:
+    first = detail[0]
+    where = ".".join(str(part)[:256] for part in first["loc"])
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return f"{where}: {first['msg']}{more}"

@@ -1,0 +1,37 @@
+"""An engine computes a model's answers; every engine agrees with scikit-learn, or it is not used."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[Any]
+"""A batch, shape (rows, features): float64 where every column is a number, else objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What a model says about a batch.
+
+    Args:
+        predictions: shape (rows,), or (rows, outputs) for models with several outputs.
+        probabilities: shape (rows, classes), or None where the model has none.
+        confidence: shape (rows,), the probability of the returned label; None with `probabilities`.
+    """
+
+    predictions: NDArray[Any]
+    probabilities: NDArray[np.float64] | None = None
+    confidence: NDArray[np.float64] | None = None
+
+
+class Engine(Protocol):
+    """One way to compute a model's answers."""
+
+    @property
+    def name(self) -> str:
+        """Shown in /model/metadata, `model_info` and the log."""
+
+    def run(self, rows: Rows) -> Outcome:
+        """Answer *rows*, at least one."""

@@ -1,0 +1,43 @@
+"""scikit-learn itself as an engine: slower than the others, right by definition."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelserver_runtime.engines import Outcome, Rows
+
+
+class SklearnEngine:
+    """
+    Ask the estimator.
+
+    Args:
+        estimator: anything with `predict`; `predict_proba` is used where it is one matrix.
+    """
+
+    name = "scikit-learn"
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        classes = getattr(estimator, "classes_", None)
+        # Multilabel models carry one array of classes per output: their probabilities are no single matrix.
+        single = isinstance(classes, np.ndarray) and classes.ndim == 1
+        self._classes: NDArray[Any] | None = classes if single else None
+        self._has_probabilities = single and hasattr(estimator, "predict_proba")
+
+    def run(self, rows: Rows) -> Outcome:
+        """Call `predict`, and `predict_proba` where there is one."""
+        predictions = np.asarray(self._estimator.predict(rows))
+        if not self._has_probabilities or predictions.ndim != 1:
+            return Outcome(predictions)
+        probabilities = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
+        return Outcome(predictions, probabilities, self._confidence(predictions, probabilities))
+
+    def _confidence(
+        self, predictions: NDArray[Any], probabilities: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        # `predict` need not be the most probable class (tuned thresholds): look the label up.
+        columns = np.searchsorted(self._classes, predictions)  # type: ignore[call-overload]
+        picked: NDArray[np.float64] = probabilities[np.arange(len(predictions)), columns]
+        return picked

@@ -1,0 +1,93 @@
+"""Turns the bytes of a model file into an estimator, without running any of them."""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelserver_runtime.errors import ModelLoadFailed, UnsafeFormat
+
+MAX_INFLATED_BYTES = 4 * 1024 * 1024 * 1024
+
+TRUSTED_TYPES = frozenset(
+    {
+        # Parts of scikit-learn estimators that skops does not list itself. Each is plain state: none of them
+        # calls what it is given. Never add a function or a class that imports, evaluates or opens anything.
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.LogLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.AbsoluteError",
+        "sklearn._loss.loss.ExponentialLoss",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfGammaLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfPoissonLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn._loss.loss.HuberLoss",
+        "sklearn._loss.loss.PinballLoss",
+        "sklearn.compose._column_transformer._RemainderColsList",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    }
+)
+
+
+def parse(content: bytes, format_: str, path: str) -> Any:
+    """
+    Parse *content*, the verified bytes of the file called *path*.
+
+    Raises:
+        UnsafeFormat: the file names types outside the allow-list.
+        ModelLoadFailed: the file is damaged, or of another format.
+    """
+    try:
+        return _PARSERS[format_](content)
+    except KeyError:
+        raise UnsafeFormat(
+            f"{path} has the format {format_!r}, which this runtime does not load"
+        ) from None
+    except (UnsafeFormat, ModelLoadFailed):
+        raise
+    except _DAMAGED as error:
+        raise ModelLoadFailed(f"{path} is no {format_} file that can be loaded: {error}") from error
+
+
+def _parse_skops(content: bytes) -> Any:
+    import skops.io  # noqa: PLC0415 - a second of imports that only this format needs
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        inflated = sum(entry.file_size for entry in archive.infolist())
+    if inflated > MAX_INFLATED_BYTES:
+        raise UnsafeFormat(f"the skops file would inflate to {inflated} bytes")
+    found = skops.io.get_untrusted_types(data=content)
+    unknown = sorted(set(found) - TRUSTED_TYPES)
+    if unknown:
+        raise UnsafeFormat(f"the skops file uses types that are not allowed: {', '.join(unknown)}")
+    return skops.io.loads(content, trusted=found)
+
+
+def _parse_joblib(content: bytes) -> Any:
+    """Joblib files are programs: `loading` lets only pinned ones come this far."""
+    import joblib  # noqa: PLC0415 - see above
+
+    return joblib.load(io.BytesIO(content))
+
+
+_PARSERS: Mapping[str, Callable[[bytes], Any]] = {"skops": _parse_skops, "joblib": _parse_joblib}
+
+# What zip, JSON, pickle and scikit-learn's own constructors raise for bytes that are not what they should be.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ImportError,
+    EOFError,
+    OSError,
+    ArithmeticError,
+    RuntimeError,
+    AssertionError,
+)

@@ -1,0 +1,300 @@
+"""From a path to a model that may be served: every step that must hold before a pod is Ready, in order."""
+
+import hashlib
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from modelserver_runtime import formats
+from modelserver_runtime.artifact import (
+    MANIFEST,
+    Artifact,
+    Class,
+    Feature,
+    File,
+    Golden,
+    Manifest,
+    Output,
+    Signature,
+    open_artifact,
+)
+from modelserver_runtime.engines import Engine, Outcome, Rows
+from modelserver_runtime.engines.sklearn import SklearnEngine
+from modelserver_runtime.errors import (
+    DigestMismatch,
+    GoldenMismatch,
+    ModelLoadFailed,
+    ModelNotFound,
+    UnsafeFormat,
+    VersionMismatch,
+)
+from modelserver_runtime.model import ServedModel
+from modelserver_runtime.settings import Settings
+
+log = structlog.get_logger()
+
+_FORMAT_OF_SUFFIX = {".skops": "skops", ".joblib": "joblib", ".onnx": "onnx"}
+_WARM_UP_RUNS = 20
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """An estimator out of verified bytes, with what is known about it."""
+
+    estimator: Any
+    manifest: Manifest
+    digest: str
+    format: str
+
+
+def load(settings: Settings) -> ServedModel:
+    """
+    Load the model that *settings* name; returns only what may be served.
+
+    Raises:
+        LoadError: one of its classes, with a sentence that says what to do.
+    """
+    started = time.perf_counter()
+    parsed = _parse(settings)
+    _require_shape(parsed.estimator, parsed.manifest)
+    reference = SklearnEngine(parsed.estimator)
+    if parsed.manifest.golden is not None:
+        _require_golden(reference, parsed.manifest, parsed.manifest.golden)
+    engine, reason = _choose_engine(parsed, reference)
+    model = ServedModel(
+        name=settings.model_name or parsed.manifest.name,
+        digest=parsed.digest,
+        format=parsed.format,
+        manifest=parsed.manifest,
+        engine=engine,
+        engine_reason=reason,
+        seconds_per_row=_warm_up(engine, parsed.manifest),
+    )
+    log.info(
+        "model loaded",
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        format=model.format,
+        engine=engine.name,
+        engine_reason=reason,
+        microseconds_per_row=round(model.seconds_per_row * 1e6, 1),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return model
+
+
+def _parse(settings: Settings) -> _Parsed:
+    path = settings.model_path
+    if not path.exists():
+        raise ModelNotFound(f"{path} does not exist")
+    if path.is_dir():
+        artifact = open_artifact(path, pinned=settings.model_digest)
+        return _parse_artifact(artifact, _allowed_file(artifact, settings), settings)
+    if (path.parent / MANIFEST).exists():
+        artifact = open_artifact(path.parent, pinned=settings.model_digest)
+        return _parse_artifact(artifact, _named_file(artifact, path), settings)
+    return _parse_lone_file(path, settings)
+
+
+def _allowed_file(artifact: Artifact, settings: Settings) -> File:
+    """The first of the allowed formats that the manifest lists decides."""
+    models = {file.format: file for file in artifact.manifest.files if file.format is not None}
+    for allowed in settings.model_formats:
+        if allowed not in models:
+            continue
+        if allowed == "joblib" and settings.model_digest is None:
+            raise UnsafeFormat(
+                "a joblib file can run any code, so it is loaded only when the artifact's digest is pinned: "
+                f"pin {artifact.digest}"
+            )
+        return models[allowed]
+    there = ", ".join(sorted(str(format_) for format_ in models)) or "no model file"
+    raise UnsafeFormat(
+        f"the artifact has {there}, but allowed are {', '.join(settings.model_formats)}"
+    )
+
+
+def _named_file(artifact: Artifact, path: Path) -> File:
+    """Naming a file allows its format; its bytes must still be those of the manifest."""
+    for file in artifact.manifest.files:
+        if file.path == path.name and file.format is not None:
+            return file
+    raise DigestMismatch(f"{path} is not among the model files of the {MANIFEST} beside it")
+
+
+def _parse_artifact(artifact: Artifact, file: File, settings: Settings) -> _Parsed:
+    manifest = artifact.manifest
+    wanted = settings.model_version
+    if wanted is not None and manifest.version != wanted:
+        raise VersionMismatch(
+            f"the artifact has version {manifest.version}, but {wanted} is wanted"
+        )
+    content = artifact.read(file)
+    artifact.verify_other_files(file)
+    format_ = str(file.format)
+    _require_framework(manifest, format_)
+    return _Parsed(formats.parse(content, format_, file.path), manifest, artifact.digest, format_)
+
+
+def _require_framework(manifest: Manifest, format_: str) -> None:
+    """Pickled estimators are laid out as their scikit-learn's minor version wants; skops files say what they hold."""
+    if format_ == "onnx":
+        return
+    import sklearn  # noqa: PLC0415 - the import takes a second: not before the bytes are known to be right
+
+    made_by = manifest.framework_versions.get("scikit-learn")
+    ours = sklearn.__version__
+    if made_by is None or made_by.split(".")[:2] == ours.split(".")[:2]:
+        return
+    if format_ == "joblib":
+        raise VersionMismatch(
+            f"the joblib file was made by scikit-learn {made_by}, but this runtime has {ours}"
+        )
+    log.warning("made by another scikit-learn", made_by=made_by, runtime=ours)
+
+
+def _parse_lone_file(path: Path, settings: Settings) -> _Parsed:
+    """A model file without a manifest: what is known of it is what the estimator itself can say."""
+    format_ = _FORMAT_OF_SUFFIX.get(path.suffix)
+    if format_ is None:
+        raise UnsafeFormat(f"{path} ends in none of {', '.join(sorted(_FORMAT_OF_SUFFIX))}")
+    if format_ == "joblib" and not settings.trust_unpinned_joblib:
+        raise UnsafeFormat(
+            f"{path} is a joblib file, which can run any code, and has no {MANIFEST} beside it: make one with "
+            "`modelserver pack`, or set MODELSERVER_TRUST_UNPINNED_JOBLIB=true for a file of your own"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelLoadFailed(f"{path} cannot be read: {error}") from error
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    if settings.model_digest is not None and settings.model_digest != digest:
+        raise DigestMismatch(f"{path} has digest {digest}, but {settings.model_digest} is pinned")
+    estimator = formats.parse(content, format_, path.name)
+    return _Parsed(estimator, _manifest_of(estimator, path, settings), digest, format_)
+
+
+def _manifest_of(estimator: Any, path: Path, settings: Settings) -> Manifest:
+    width = getattr(estimator, "n_features_in_", None)
+    if not isinstance(width, int):
+        raise ModelLoadFailed(f"{path} holds no fitted scikit-learn estimator")
+    names = getattr(estimator, "feature_names_in_", None)
+    features = [
+        Feature(name=str(names[i]) if names is not None else f"feature_{i + 1}")
+        for i in range(width)
+    ]
+    labels = getattr(estimator, "classes_", None)
+    classes = (
+        tuple(Class(label=label, name=str(label)) for label in labels.tolist())
+        if isinstance(labels, np.ndarray) and labels.ndim == 1
+        else None
+    )
+    return Manifest(
+        schema_version=1,
+        name=settings.model_name or path.stem,
+        version=settings.model_version or "0",
+        task="classification" if classes else "regression",
+        created="unknown",
+        files=(),
+        signature=Signature(
+            features=tuple(features),
+            outputs=(Output(name="prediction", type="float64"),),
+        ),
+        classes=classes,
+        framework_versions={"python": platform.python_version()},
+    )
+
+
+def _require_shape(estimator: Any, manifest: Manifest) -> None:
+    width = getattr(estimator, "n_features_in_", None)
+    described = len(manifest.signature.features)
+    if width is not None and width != described:
+        raise ModelLoadFailed(
+            f"the model takes {width} features, but the manifest describes {described}"
+        )
+    if manifest.classes is None:
+        return
+    labels = [c.label for c in manifest.classes]
+    learned = np.asarray(getattr(estimator, "classes_", [])).tolist()
+    if learned != labels:
+        raise ModelLoadFailed(
+            f"the model knows the classes {learned}, but the manifest describes {labels}"
+        )
+
+
+def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
+    outcome = _run(engine, as_rows(golden.rows, manifest.signature))
+    for i, want in enumerate(golden.predictions):
+        got = outcome.predictions[i].tolist()
+        if not _same(got, want, golden.tolerance):
+            raise GoldenMismatch(
+                f"golden example {i + 1} of {len(golden.predictions)} was recorded as {want}, but the model answers {got}"
+            )
+    if golden.probabilities is None:
+        return
+    want_matrix = np.asarray(golden.probabilities)
+    if outcome.probabilities is None or outcome.probabilities.shape != want_matrix.shape:
+        raise GoldenMismatch(
+            "the recorded golden probabilities have another shape than the model's"
+        )
+    off = float(np.abs(outcome.probabilities - want_matrix).max())
+    if not off <= golden.tolerance:
+        raise GoldenMismatch(
+            f"the golden probabilities are off by {off:.3g}, more than the tolerance {golden.tolerance:.3g}"
+        )
+
+
+def _same(got: Any, want: Any, tolerance: float) -> bool:
+    if isinstance(want, float):
+        return isinstance(got, float | int) and abs(got - want) <= tolerance * max(1.0, abs(want))
+    if isinstance(want, list | tuple):
+        return len(got) == len(want) and all(
+            _same(g, w, tolerance) for g, w in zip(got, want, strict=True)
+        )
+    return bool(got == want)
+
+
+def as_rows(rows: Any, signature: Signature) -> Rows:
+    """Rows of JSON values as a batch: float64 where every column is a number, else objects."""
+    numeric = all(feature.type != "string" for feature in signature.features)
+    return np.array([list(row) for row in rows], dtype=np.float64 if numeric else object)
+
+
+def _run(engine: Engine, rows: Rows) -> Outcome:
+    try:
+        return engine.run(rows)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        raise ModelLoadFailed(
+            f"the model cannot answer a row of its own signature: {error}"
+        ) from error
+
+
+def _choose_engine(parsed: _Parsed, reference: SklearnEngine) -> tuple[Engine, str]:
+    return reference, f"{type(parsed.estimator).__name__} is answered by scikit-learn itself"
+
+
+def _warm_up(engine: Engine, manifest: Manifest) -> float:
+    """Answer a row until nothing is first any more; the median time is the cost of one row."""
+    row = _typical_row(manifest)
+    times = []
+    for _ in range(_WARM_UP_RUNS):
+        started = time.perf_counter()
+        _run(engine, row)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def _typical_row(manifest: Manifest) -> Rows:
+    if manifest.golden is not None and manifest.golden.rows:
+        return as_rows(manifest.golden.rows[:1], manifest.signature)
+    middle = [
+        ((f.minimum or 0.0) + (f.maximum or 0.0)) / 2 if f.type != "string" else ""
+        for f in manifest.signature.features
+    ]
+    return as_rows([middle], manifest.signature)

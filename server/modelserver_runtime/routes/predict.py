@@ -1,0 +1,27 @@
+"""The project's own prediction API: one row, or a batch of them."""
+
+from modelserver_runtime.codec import encode_batch, encode_one
+from modelserver_runtime.exchange import Answer, Exchange
+from modelserver_runtime.gate import HotRoute
+from modelserver_runtime.serving import Serving
+
+
+def predict_routes(serving: Serving) -> dict[str, HotRoute]:
+    """`POST /predict` and `POST /batch-predict`."""
+
+    async def predict(exchange: Exchange) -> Answer:
+        exchange.require_json()
+        ready = serving.require()
+        rows = ready.codec.decode_row(await exchange.body())
+        return Answer(200, encode_one(await serving.predict(rows)))
+
+    async def batch_predict(exchange: Exchange) -> Answer:
+        exchange.require_json()
+        ready = serving.require()
+        rows = ready.codec.decode_batch(await exchange.body())
+        return Answer(200, encode_batch(await serving.predict(rows)))
+
+    return {
+        "/predict": HotRoute("predict", predict),
+        "/batch-predict": HotRoute("batch-predict", batch_predict),
+    }

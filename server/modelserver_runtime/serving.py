@@ -1,0 +1,147 @@
+"""What this process is doing: starting, serving, failed or draining; the routes ask here."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from modelserver_runtime.codec import Codec
+from modelserver_runtime.engines import Outcome, Rows
+from modelserver_runtime.errors import (
+    InvalidRequest,
+    LoadError,
+    LoadTimeout,
+    ModelAbsent,
+    ModelNotFound,
+    ModelUnavailable,
+)
+from modelserver_runtime.metrics import Metrics
+from modelserver_runtime.model import ServedModel
+from modelserver_runtime.settings import Settings
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+INLINE_ROWS = 64
+"""Requests of more rows are answered in the worker thread, so that they do not stall small ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A model with the codec of its signature."""
+
+    model: ServedModel
+    codec: Codec
+
+
+class Serving:
+    """
+    The state of one runtime process.
+
+    Args:
+        settings: what it was told to do.
+        load: how a model comes into being; runs once, in a thread of its own.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[Settings], ServedModel]) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.failure: LoadError | None = None
+        self.draining = False
+        self._load = load
+        self._ready: Ready | None = None
+
+    async def start(self) -> None:
+        """Load the model; afterwards either `ready` answers or `failure` says why not."""
+        limit = self.settings.load_timeout_seconds
+        try:
+            async with asyncio.timeout(limit):
+                model = await _in_daemon_thread(lambda: self._load(self.settings))
+        except TimeoutError:
+            self.failure = LoadTimeout(f"the model was not loaded within {limit:g} seconds")
+        except LoadError as error:
+            self.failure = error
+        else:
+            codec = Codec(model.manifest.signature, max_rows=self.settings.max_batch_rows)
+            self._ready = Ready(model, codec)
+            self.metrics.model = model
+            gc.collect()
+            gc.freeze()  # the model lives as long as the process: no collection need visit it
+            return
+        log.error("model not loaded", reason=self.failure.reason, message=str(self.failure))
+
+    @property
+    def model(self) -> ServedModel | None:
+        """The model, once it may be served."""
+        return self._ready.model if self._ready else None
+
+    def not_ready_reason(self) -> str | None:
+        """Why /ready says no; None while it says yes."""
+        if self.draining:
+            return "Draining"
+        if self.failure is not None:
+            return self.failure.reason
+        return None if self._ready else "Loading"
+
+    def require(self) -> Ready:
+        """
+        The model and its codec.
+
+        Raises:
+            ModelAbsent, ModelUnavailable.
+        """
+        if self._ready is not None:
+            return self._ready
+        if isinstance(self.failure, ModelNotFound):
+            raise ModelAbsent("the model's file does not exist on this server")
+        if self.failure is not None:
+            raise ModelUnavailable(f"the model could not be loaded: {self.failure.reason}")
+        raise ModelUnavailable("the model is still being loaded")
+
+    async def predict(self, rows: Rows) -> Outcome:
+        """
+        Answer *rows*, on the event loop when they are few.
+
+        Raises:
+            InvalidRequest: more rows than one request may have.
+        """
+        model = self.require().model
+        count = len(rows)
+        if count > self.settings.max_batch_rows:
+            raise InvalidRequest(
+                f"{count} rows, but one request may have {self.settings.max_batch_rows}"
+            )
+        self.metrics.batch_rows.observe(count)
+        if count <= INLINE_ROWS:
+            return model.predict(rows)
+        return await asyncio.to_thread(model.predict, rows)
+
+
+async def _in_daemon_thread(work: Callable[[], T]) -> T:
+    """Run *work* in a thread that does not keep the process alive when it hangs."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - handed to the awaiting side, whatever it is
+            loop.call_soon_threadsafe(settle, None, error)
+        else:
+            loop.call_soon_threadsafe(settle, result, None)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await done

@@ -1,0 +1,188 @@
+"""What the process was told to do: read once from the environment, then passed down."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from modelserver_runtime.errors import SettingError
+
+PREFIX = "MODELSERVER_"
+
+Format = Literal["skops", "onnx", "joblib"]
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+CommaSeparated = BeforeValidator(_split_commas)
+
+
+class Settings(BaseSettings):
+    """The settings of one runtime process; each is the environment variable `MODELSERVER_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, populate_by_name=True, extra="forbid"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `from_environment` was given: no second, silent look at the process's environment."""
+        return (init_settings,)
+
+    model_path: Path = Field(
+        default=Path("/models/breast-cancer"),
+        validation_alias=AliasChoices("MODELSERVER_MODEL_PATH", "MODEL_PATH"),
+    )
+    """Artifact folder, or a model file with its `manifest.json` beside it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. The image sets 0.0.0.0."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8000, validation_alias=AliasChoices("MODELSERVER_PORT", "API_PORT")
+    )
+    """Port of the API; 0 takes a free one."""
+
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
+        Field(default="INFO", validation_alias=AliasChoices("MODELSERVER_LOG_LEVEL", "LOG_LEVEL"))
+    )
+    """The least severe level that is logged."""
+
+    log_format: Literal["json", "console"] | None = None
+    """How log lines look. Default: console on a terminal, json elsewhere."""
+
+    access_log: Literal["sampled", "all", "off"] = "sampled"
+    """Requests logged: `sampled` is every 5xx and one of a hundred 4xx."""
+
+    model_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    """Name the model is served under, in URLs and metrics. Default: the manifest's name."""
+
+    model_version: Annotated[str, Field(max_length=128)] | None = None
+    """Version the artifact must have. Default: any."""
+
+    model_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """Digest of the artifact (sha256 of its manifest) that must be found. Default: any."""
+
+    model_formats: Annotated[tuple[Format, ...], NoDecode, CommaSeparated] = ("skops", "onnx")
+    """Formats that may be loaded, comma separated; the first that the artifact has is taken."""
+
+    trust_unpinned_joblib: bool = False
+    """Load a joblib file that has no manifest. A joblib file can run any code: only for your own files."""
+
+    on_load_failure: Literal["serve", "exit"] = "serve"
+    """`serve` answers 503 and says why; `exit` ends with code 78 and a termination message."""
+
+    termination_log: Path | None = None
+    """File that receives the reason when the process ends because of the model."""
+
+    max_batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Rows in one request."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
+    """Bytes of one request body, also after inflating."""
+
+    max_in_flight_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    """Bytes of all request bodies being held at one time."""
+
+    max_concurrency: Annotated[int, Field(ge=1)] = 256
+    """Prediction requests being worked on at one time; more are answered 503."""
+
+    request_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """How long one prediction may take, queue included."""
+
+    load_timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    """How long loading and verifying the model may take."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 8.0
+    """How long requests are still answered after SIGTERM, before the port closes."""
+
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port for /metrics, /health and /ready alone. Default: they stay on the API's port."""
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
+    """
+    Read the settings from *environ* (default: the process's own environment).
+
+    Raises:
+        SettingError: a name nobody knows (with the nearest known one) or a value that does not fit.
+    """
+    environ = os.environ if environ is None else environ
+    _refuse_service_links(environ)
+    _refuse_unknown_names(environ)
+    try:
+        return Settings.model_validate(_values(environ))
+    except ValidationError as error:
+        raise SettingError(
+            "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
+        ) from error
+
+
+def names_of(field: str) -> tuple[str, ...]:
+    """The environment variables that set *field*, the strongest first."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (PREFIX + field.upper(),)
+
+
+def _values(environ: Mapping[str, str]) -> dict[str, str]:
+    values = {}
+    for field in Settings.model_fields:
+        given = [environ[name] for name in names_of(field) if environ.get(name)]
+        if given:
+            values[field] = given[0]
+    return values
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    field = str(location[0]) if location else ""
+    known = field if field in Settings.model_fields else ""
+    return f"{names_of(known)[0] if known else field}: {message}"
+
+
+def _refuse_service_links(environ: Mapping[str, str]) -> None:
+    for name in names_of("port"):
+        if re.match(r"^(tcp|udp|sctp)://", environ.get(name, "")):
+            raise SettingError(
+                f"{name} is {environ[name]!r}, which Kubernetes sets for a Service of that name, not a port: "
+                "set enableServiceLinks: false in the pod"
+            )
+
+
+def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
+    known = {name for field in Settings.model_fields for name in names_of(field)}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in known or _is_service_link(name, environ):
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise SettingError(f"{name} is not a setting; the nearest one is {nearest}")
+
+
+def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
+    """A Service called modelserver-x gives every pod of its namespace MODELSERVER_X_SERVICE_HOST and more."""
+    link = re.match(
+        r"^(?P<service>\w+?)(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$",
+        name,
+    )
+    return link is not None and f"{link['service']}_SERVICE_HOST" in environ
