@@ -80,7 +80,7 @@ def service_port() -> Iterator[int]:
 def predict(port: int, row: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Ask for one prediction; raises on any status but 2xx."""
     body = {f"feature_{i}": value for i, value in enumerate(row.tolist(), start=1)}
-    request = urllib.request.Request(  # noqa: S310 - loopback
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/predict",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -57,7 +58,7 @@ async def keep_going(  # noqa: PLR0913 - the parts of the whole
     leader: Leader,
     metrics: Metrics,
 ) -> None:
-    """Run every loop until kopf returns, which it does at SIGTERM and SIGINT."""
+    """Run every loop until SIGTERM or SIGINT."""
     namespaces: list[str | None] = [*options.namespaces] or [None]
 
     async def lead() -> None:
@@ -65,10 +66,13 @@ async def keep_going(  # noqa: PLR0913 - the parts of the whole
             await asyncio.sleep(0.05)
         await leader.run(controller.lead)
 
+    stop = asyncio.Event()
+
     async def observe() -> None:
         await wait_for_crd(cluster, namespaces[0] or "default")
-        await watch.run()
+        await watch.run(on_started=partial(take_signals, stop))
 
+    take_signals(stop)
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(supervise("leader", lead, metrics)),
@@ -78,9 +82,20 @@ async def keep_going(  # noqa: PLR0913 - the parts of the whole
                 )
             ),
         ]
-        await supervise("watch", observe, metrics)
-        for task in background:
+        watching = group.create_task(supervise("watch", observe, metrics))
+        await stop.wait()
+        for task in background:  # first the leader: a standby may take over while we tidy up
             task.cancel()
+        await asyncio.wait(background)
+        watch.stop()
+        await asyncio.wait({watching}, timeout=5)
+        watching.cancel()
+
+
+def take_signals(stop: asyncio.Event) -> None:
+    """Set *stop* at SIGTERM and SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def wait_for_crd(cluster: Cluster, namespace: str) -> None:

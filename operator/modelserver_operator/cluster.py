@@ -156,7 +156,11 @@ class Cluster:
     ) -> Body:
         arguments.setdefault("header_params", {})
         resource = _resource(kind)
-        target = Subresource(resource, name="status") if status else resource
+        target = (
+            Subresource(resource, kind=kind.name, name=f"{kind.plural}/status", namespaced=True)
+            if status
+            else resource
+        )
         if verb not in ("get", "list"):
             self._metrics.writes.labels(verb=verb, kind=kind.name).inc()
         try:

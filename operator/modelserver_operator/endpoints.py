@@ -1,5 +1,6 @@
 """The operator's own HTTP: is it alive, is its store full, what has it done."""
 
+import sys
 from collections.abc import Callable
 
 from aiohttp import web
@@ -36,5 +37,9 @@ async def serve(
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        await runner.cleanup()
+        sys.exit(f"port {port} cannot be used ({error.strerror}): choose another with --port")
     return runner

@@ -1,6 +1,7 @@
 """The only file with kopf in it beside its hardening: every watch event goes to the controller."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import kopf
@@ -34,21 +35,39 @@ class Watch:
         self._controller = controller
         self.metrics = metrics
         self.namespaces = namespaces
+        self._stop = asyncio.Event()
         self._kinds = {kind.plural: kind for kind in WATCHED}
         self.missing: set[tuple[str, str | None]] = {
             (kind.plural, namespace) for kind in WATCHED for namespace in (namespaces or (None,))
         }
 
-    async def run(self) -> None:
-        """Watch until SIGTERM or SIGINT; raises what kopf raises."""
+    async def run(self, on_started: Callable[[], None]) -> None:
+        """
+        Watch until `stop`; raises what kopf raises.
+
+        Args:
+            on_started: called when kopf has set up its signal handlers, to take them back: kopf
+                would wait for our tasks before it returns, and they must end first.
+        """
         kopf_hardening.listen(self)
-        await kopf.operator(
-            registry=self._registry(),
-            settings=_settings(),
-            clusterwide=not self.namespaces,
-            namespaces=list(self.namespaces),
-            standalone=True,
-        )
+        started = asyncio.Event()
+        taking = asyncio.ensure_future(_then(started, on_started))
+        try:
+            await kopf.operator(
+                registry=self._registry(),
+                settings=_settings(),
+                clusterwide=not self.namespaces,
+                namespaces=list(self.namespaces),
+                standalone=True,
+                ready_flag=started,
+                stop_flag=self._stop,
+            )
+        finally:
+            taking.cancel()
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        self._stop.set()
 
     def listed(
         self, plural: str, namespace: str | None, items: Collection[dict[str, Any]], version: str
@@ -82,6 +101,11 @@ class Watch:
             self._controller.lost(body)
         else:
             self._controller.saw(self._kinds[resource.plural], dict(body))
+
+
+async def _then(event: asyncio.Event, action: Callable[[], None]) -> None:
+    await event.wait()
+    action()
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -61,7 +61,7 @@ class Workqueue(Generic[K]):
         """
         exponent = min(self._failures[key], 16)
         self._failures[key] += 1
-        delay = min(self._cap, self._base * 2**exponent) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        delay = min(self._cap, self._base * 2.0**exponent) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
         delay = max(delay, at_least_seconds)
         self.add_after(key, delay)
         return delay
