@@ -37,7 +37,7 @@ async def run(options: settings.OperatorSettings) -> None:
     async with Cluster.connect(metrics) as cluster:
         runtime = Settings(options.runtime_image, options.identity, now=partial(datetime.now, UTC))
         controller = Controller(cluster, runtime, metrics)
-        watch = Watch(controller, metrics, options.namespaces)
+        watch = Watch(controller, metrics, options.namespaces, options.identity)
         runner = await endpoints.serve(
             metrics.registry, partial(why_not_ready, watch), options.port
         )

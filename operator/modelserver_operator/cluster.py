@@ -122,7 +122,7 @@ class Cluster:
                 _continue=token,
                 header_params={"Accept": _METADATA_ONLY},
             )
-            uids.update(item["metadata"]["uid"] for item in page["items"])
+            uids.update(item["metadata"]["uid"] for item in page["items"] or ())
             token = page["metadata"].get("continue")
             if not token:
                 return uids, int(page["metadata"]["resourceVersion"])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import kopf
+from kopf._core.engines import peering
 
 from modelserver_operator import kopf_hardening
 from modelserver_operator.children import CHILDREN
@@ -30,11 +31,14 @@ class Watch:
             full and decisions can be made.
     """
 
-    def __init__(self, controller: Controller, metrics: Metrics, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, controller: Controller, metrics: Metrics, namespaces: Sequence[str], identity: str
+    ) -> None:
         kopf_hardening.install()
         self._controller = controller
         self.metrics = metrics
         self.namespaces = namespaces
+        self._identity = peering.Identity(identity)  # kopf would ask for a user name: we have none
         self._stop = asyncio.Event()
         self._kinds = {kind.plural: kind for kind in WATCHED}
         self.missing: set[tuple[str, str | None]] = {
@@ -59,6 +63,7 @@ class Watch:
                 clusterwide=not self.namespaces,
                 namespaces=list(self.namespaces),
                 standalone=True,
+                identity=self._identity,
                 ready_flag=started,
                 stop_flag=self._stop,
             )

@@ -1,0 +1,157 @@
+"""kubectl, the questions that cluster tests ask of it, and the ModelServers they apply."""
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ROOT / "tests" / "cluster" / "kind" / "run.sh"
+SYSTEM = "modelserver-system"
+OPERATOR = "modelserver-operator"
+AUDIT_LOG = "/var/log/kubernetes/audit/audit.log"
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass
+class Cluster:
+    """kubectl and a few questions that many tests ask."""
+
+    environment: dict[str, str]
+
+    def run(self, *command: str, text: str | None = None, check: bool = True) -> str:
+        """Run a command with the cluster's programs and kubeconfig; return what it printed."""
+        done = subprocess.run(
+            command, env=self.environment, input=text, capture_output=True, text=True, check=False
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - subprocess's name for it
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl."""
+        done = subprocess.run(
+            ["kubectl", *arguments],
+            env=self.environment,
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done
+
+    def apply(self, namespace: str, *bodies: dict[str, Any]) -> None:
+        """Apply objects given as dicts."""
+        items = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
+        self.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
+
+    def get(self, namespace: str, kind: str, name: str) -> dict[str, Any] | None:
+        """Read one object; None where there is none."""
+        done = self.kubectl("-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found")
+        return json.loads(done.stdout) if done.stdout else None
+
+    def listing(self, namespace: str, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        """List objects, those with *selector* only if given."""
+        done = self.kubectl("-n", namespace, "get", kind, "-l", selector, "-o", "json")
+        return json.loads(done.stdout)["items"]
+
+    def condition(self, namespace: str, name: str, kind: str) -> dict[str, Any]:
+        """Read a condition of the newest generation; empty before it is written."""
+        server = self.get(namespace, "modelserver", name) or {"metadata": {}}
+        found = [c for c in server.get("status", {}).get("conditions", []) if c["type"] == kind]
+        generation = server["metadata"].get("generation")
+        return next((c for c in found if c["observedGeneration"] == generation), {})
+
+    def wait_ready(self, namespace: str, name: str, seconds: float = 60) -> float:
+        """Wait until the newest spec is live; return how long it took."""
+        started = time.monotonic()
+        eventually(
+            lambda: self.condition(namespace, name, "Ready").get("status") == "True",
+            seconds,
+            lambda: str(self.condition(namespace, name, "Ready")),
+        )
+        return time.monotonic() - started
+
+    @contextlib.contextmanager
+    def forward(self, namespace: str, target: str, port: int = 80) -> Iterator[str]:
+        """Forward a free port of 127.0.0.1 to *target*; give the URL."""
+        command = ["kubectl", "-n", namespace, "port-forward", target, f":{port}"]
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            try:
+                found = re.search(r"127\.0\.0\.1:(\d+) ->", process.stdout.readline())
+                assert found is not None
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                process.terminate()
+
+    def operator_writes(self) -> list[str]:
+        """Every write of the operator so far, Lease renewals apart, as the API server saw it."""
+        node = f"{self.environment['CLUSTER']}-control-plane"
+        lines = self.run("docker", "exec", node, "cat", AUDIT_LOG).splitlines()
+        events = [json.loads(line) for line in lines if line]
+        return [
+            f"{event['verb']} {event['requestURI']}"
+            for event in events
+            if event["verb"] in WRITES and event["objectRef"]["resource"] != "leases"
+        ]
+
+    def scale_operator(self, replicas: int) -> None:
+        """Run *replicas* operators, and wait until that is so."""
+        self.kubectl("-n", SYSTEM, "scale", f"deployment/{OPERATOR}", f"--replicas={replicas}")
+        if replicas:
+            self.wait_operator()
+        else:
+            selector = f"app.kubernetes.io/name={OPERATOR}"
+            eventually(lambda: not self.listing(SYSTEM, "pods", selector), 60)
+
+    def wait_operator(self) -> None:
+        """Wait for the operator's rollout."""
+        self.kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{OPERATOR}", "--timeout=60s")
+
+
+def eventually(
+    holds: Callable[[], object], seconds: float, why: Callable[[], str] = lambda: ""
+) -> None:
+    """Wait until *holds*; fail after *seconds* with what *why* says."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {why()}"
+        time.sleep(0.1)
+
+
+def post(url: str, body: object) -> tuple[int, Any]:
+    """Send JSON; return status and decoded answer, whatever the status."""
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def model_server(name: str, **spec: Any) -> dict[str, Any]:
+    """Build a ModelServer that serves the bundled model, with *spec* on top."""
+    model = {"version": "1.0.0", "source": {"bundled": {"path": "/models/breast-cancer"}}}
+    return {
+        "apiVersion": "modelserver.dev/v1alpha1",
+        "kind": "ModelServer",
+        "metadata": {"name": name},
+        "spec": {"model": model, **spec},
+    }
