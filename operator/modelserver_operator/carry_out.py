@@ -29,6 +29,9 @@ class ChildWriter(Protocol):
     ) -> dict[str, Any]:
         """Apply *body* on the server's side; return the whole object."""
 
+    async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Set what *spec* says in the object *live*, lists as a whole."""
+
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
         """Delete exactly the object *live*."""
 
@@ -77,8 +80,7 @@ async def _apply(step: Apply, server: ModelServer, store: Store, cluster: ChildW
             store.put(kind, await cluster.apply(kind, handed, manager=labels.HAND_OVER_MANAGER))
             writes += 1
         body = _with(body, "metadata", uid=live["metadata"]["uid"])
-        store.put(kind, await cluster.apply(kind, body))
-        return writes
+        return writes + await _repair(kind, body, live, store, cluster)
     if replicas is not None:  # the count is set with the first write, then let go
         body = _with(body, "spec", replicas=replicas)
     made = await cluster.apply(kind, body)
@@ -89,6 +91,27 @@ async def _apply(step: Apply, server: ModelServer, store: Store, cluster: ChildW
         writes += 1
     store.put(kind, made)
     return writes
+
+
+async def _repair(
+    kind: Kind, body: dict[str, Any], live: dict[str, Any], store: Store, cluster: ChildWriter
+) -> int:
+    """
+    Apply to an object that exists; return the writes beyond the first.
+
+    An apply merges lists by their keys: where somebody changed the port of our Service from 80 to
+    81, ours would come beside theirs, under the same name, and be refused. Then our spec's lists
+    take the place of the live ones as a whole.
+    """
+    try:
+        store.put(kind, await cluster.apply(kind, body))
+    except ChildRefused as error:
+        if error.reason != "InvalidSpec" or "spec" not in body:
+            raise
+        await cluster.overwrite(kind, live, body["spec"])
+        store.put(kind, await cluster.apply(kind, body))
+        return 2
+    return 0
 
 
 async def _look(step: Apply, server: ModelServer, cluster: ChildWriter) -> dict[str, Any] | None:

@@ -79,6 +79,20 @@ class Cluster:
             force_conflicts=True,
         )
 
+    async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """Merge *spec* into exactly the object that was seen; lists are replaced as a whole."""
+        metadata = live["metadata"]
+        await self._send(
+            "overwrite",
+            self._dynamic.patch,
+            kind,
+            name=metadata["name"],
+            namespace=metadata["namespace"],
+            body={"metadata": {"uid": metadata["uid"]}, "spec": spec},
+            content_type=_MERGE_PATCH,
+            field_manager=FIELD_MANAGER,
+        )
+
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
         """Delete exactly the object that was seen, not one that has taken its name since."""
         metadata = live["metadata"]

@@ -37,6 +37,7 @@ def next_status(
     wanted: dict[str, Any] = {
         "observedGeneration": body["metadata"]["generation"],
         **{name: facts.count(name) for name in _COUNTS},
+        "readyPods": f"{facts.count('readyReplicas')}/{facts.wanted}",
         "conditions": [_condition(finding, stored, body, now) for finding in findings],
     }
     if server is not None:
