@@ -1,0 +1,86 @@
+"""Builders of what the operator sees: only what a test is about is said."""
+
+from typing import Any
+
+from modelserver_operator import labels
+
+
+def server(
+    *, name: str = "web", uid: str = "u1", generation: int = 1, **spec: Any
+) -> dict[str, Any]:
+    """Build a ModelServer as the API server returns it."""
+    model = {"source": {"bundled": {"path": "/models/breast-cancer"}}}
+    return {
+        "apiVersion": "modelserver.dev/v1alpha1",
+        "kind": "ModelServer",
+        "metadata": {
+            "name": name,
+            "namespace": "team",
+            "uid": uid,
+            "generation": generation,
+            "resourceVersion": "1",
+        },
+        "spec": {"model": model, **spec},
+    }
+
+
+def owner(uid: str, kind: str = "ModelServer", name: str = "web") -> dict[str, Any]:
+    """Build the reference of a controller."""
+    return {"kind": kind, "name": name, "uid": uid, "controller": True, "apiVersion": "x/v1"}
+
+
+def deployment(  # noqa: PLR0913 - each is a fact of its own
+    *,
+    replicas: int = 2,
+    updated: int = 2,
+    available: int = 2,
+    total: int | None = None,
+    observed: int = 1,
+    progressing: str = "NewReplicaSetAvailable",
+    refused: str = "",
+) -> dict[str, Any]:
+    """Build a live Deployment of generation 1, complete unless said otherwise."""
+    conditions = [{"type": "Progressing", "status": "True", "reason": progressing}]
+    if refused:
+        conditions.append({"type": "ReplicaFailure", "status": "True", "message": refused})
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "team", "uid": "d1", "generation": 1},
+        "spec": {"replicas": replicas},
+        "status": {
+            "observedGeneration": observed,
+            "replicas": updated if total is None else total,
+            "updatedReplicas": updated,
+            "readyReplicas": available,
+            "availableReplicas": available,
+            "conditions": conditions,
+        },
+    }
+
+
+def replica_set(uid: str = "r2", revision: int = 2) -> dict[str, Any]:
+    """Build a ReplicaSet of that Deployment."""
+    annotations = {"deployment.kubernetes.io/revision": str(revision)}
+    references = [owner("d1", "Deployment")]
+    return {"metadata": {"uid": uid, "annotations": annotations, "ownerReferences": references}}
+
+
+def pod(replica_set_uid: str = "r2", *, ready: bool = False, **container: Any) -> dict[str, Any]:
+    """Build a pod with one container called runtime, whose states are *container*."""
+    return {
+        "metadata": {
+            "uid": f"p-{replica_set_uid}",
+            "labels": {labels.NAME: "web"},
+            "ownerReferences": [owner(replica_set_uid, "ReplicaSet")],
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"name": "runtime", "image": "localhost/x:1", **container}],
+        },
+    }
+
+
+def ended(message: str, *, code: int = 1, reason: str = "Error") -> dict[str, Any]:
+    """Build the state of a container that has ended."""
+    return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
