@@ -27,6 +27,18 @@ In the tables `[]` stands for each item of a list and `{}` for each value of a m
 not required and has no default is simply not set.
 """
 
+_STATUS: Final = """\
+## Status
+
+Written by the operator alone. The four conditions are always there, each with the generation that
+it speaks of:
+[`Accepted`](operations.md#accepted-can-the-spec-be-honoured),
+[`Available`](operations.md#available-do-enough-pods-answer-perhaps-for-an-older-spec),
+[`Ready`](operations.md#ready-is-the-newest-spec-live) and
+[`Stalled`](operations.md#stalled-does-it-wait-for-a-person). Behind each link stand its reasons,
+what they mean and what to do.
+"""
+
 _RANGES: Final = (
     ("minimum", "maximum", ""),
     ("minLength", "maxLength", " characters"),
@@ -46,7 +58,7 @@ def api_reference() -> str:
     parts.append(_table(_fields(_only(plain, spec))))
     for name in (name for name in spec["properties"] if name not in plain):
         parts += [f"### {name}\n", _table(_fields(_only([name], spec)))]
-    parts += ["## Status\n", _table(_fields(status))]
+    parts += [_STATUS, _table(_fields(status))]
     return "\n".join(parts)
 
 

@@ -1,6 +1,7 @@
 """The CustomResourceDefinition: its manners, its size, and that it is what the code generates."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,18 @@ def test_every_rule_says_what_to_write() -> None:
     """A message is part of a sentence that the API server begins, so it has no full stop."""
     rules = [rule for _, node in [*NODES, ("", SCHEMA)] for rule in _rules(node)]
     assert [rule for rule in rules if not rule["message"] or rule["message"].endswith(".")] == []
+
+
+def test_the_links_of_the_reference_lead_to_headings() -> None:
+    """Whoever meets a reason gets to what it means."""
+    docs = ROOT / "docs"
+    reference = (docs / "api.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", reference)
+    assert {"operations.md", "../examples"} == {path for path, _ in links}
+    assert [path for path, _ in links if not (docs / path).exists()] == []
+    headings = re.findall(r"^#+ (.+)$", (docs / "operations.md").read_text("utf-8"), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert [anchor for _, anchor in links if anchor and anchor not in anchors] == []
 
 
 def _rules(node: dict[str, Any]) -> list[dict[str, str]]:
