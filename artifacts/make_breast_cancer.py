@@ -2,8 +2,8 @@
 Makes `artifacts/model/`, the bundled model: breast cancer, a scaler and a logistic regression.
 
 The data set is the one inside scikit-learn, the split has a fixed seed, and every time stamp is
-SOURCE_DATE_EPOCH (default 2026-01-01). A second run gives the same manifest keys and the same answers within
-1e-9; the bytes that are committed are what is pinned.
+SOURCE_DATE_EPOCH (default 2026-01-01). A second run gives the same manifest keys and the same
+answers within 1e-9; the bytes that are committed are what is pinned.
 """
 
 import hashlib
@@ -88,7 +88,9 @@ def joblib_bytes(model: Pipeline) -> bytes:
 def describe(
     model: Pipeline, x_train: Any, x_test: Any, titles: list[str], class_names: list[str]
 ) -> dict[str, Any]:
-    """The manifest but for files and metrics; golden rows are spread over the test set by certainty."""
+    """
+    The manifest but for files and metrics; golden rows are spread over the test set by certainty.
+    """
     by_certainty = np.argsort(model.predict_proba(x_test)[:, 1])
     chosen = by_certainty[np.linspace(0, len(by_certainty) - 1, GOLDEN_ROWS).astype(int)]
     golden = x_test[chosen]
@@ -96,7 +98,9 @@ def describe(
         "schema_version": 1,
         "name": "breast-cancer",
         "version": "1.0.0",
-        "description": "Breast cancer, malignant (0) or benign (1), from 30 measurements of cell nuclei",
+        "description": (
+            "Breast cancer, malignant (0) or benign (1), from 30 measurements of cell nuclei"
+        ),
         "task": "classification",
         "created": datetime.fromtimestamp(EPOCH, UTC).isoformat().replace("+00:00", "Z"),
         "signature": {
@@ -177,7 +181,9 @@ def conda() -> str:
 
 
 def mlmodel(features: int) -> str:
-    """MLflow's description of the folder: the scikit-learn flavour, with the signature's columns."""
+    """
+    MLflow's description of the folder: the scikit-learn flavour, with the signature's columns.
+    """
     inputs = json.dumps(
         [{"type": "double", "name": f"feature_{i + 1}", "required": True} for i in range(features)]
     )

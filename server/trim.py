@@ -1,4 +1,4 @@
-"""Takes out of the image's environment what a server never runs: pip, tests, headers, sources of compiled code."""
+"""Takes out of the image what a server never runs: pip, tests, headers, sources."""
 
 import compileall
 import shutil

@@ -1,4 +1,4 @@
-"""`python -m modelserver_runtime`: reads the environment, serves one model, and ends with a code that says why."""
+"""`python -m modelserver_runtime`: serves one model, and ends with a code that says why."""
 
 import argparse
 import json
@@ -67,7 +67,11 @@ def _report(line: str, stream: TextIO) -> None:
 
 
 def _limit_threads() -> None:
-    """One thread per CPU we may use: more only fight for a quota, and a pod's quota is not the node's CPU count."""
+    """
+    Give numeric libraries one thread per CPU we may use.
+
+    More only fight for a quota, and a pod's quota is not its node's CPU count.
+    """
     cpus = str(max(1, int(_cpu_quota() or len(os.sched_getaffinity(0)))))
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, cpus)
@@ -96,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     ]
     parser = argparse.ArgumentParser(
         prog="python -m modelserver_runtime",
-        description="Serve one scikit-learn model over HTTP. Everything is set by environment variables:",
+        description="Serve one scikit-learn model over HTTP. Set by environment variables:",
         epilog="\n".join(lines) + "\n\nMODEL_PATH, API_PORT and LOG_LEVEL are understood as well.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

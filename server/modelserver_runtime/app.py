@@ -29,7 +29,7 @@ class RuntimeApp(FastAPI):
     def __init__(self, serving: Serving, **kwargs: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **kwargs)
         self.serving = serving
-        self._gate = Gate(serving, predict_routes(serving), super().__call__)
+        self._gate = Gate(serving, predict_routes(serving).get, super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""

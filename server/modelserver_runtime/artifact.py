@@ -1,4 +1,4 @@
-"""An artifact is a folder with one model, perhaps in several formats, and the manifest that pins every byte of it."""
+"""An artifact: a folder with one model and the manifest that pins every byte of it."""
 
 import hashlib
 import os
@@ -98,7 +98,7 @@ class Golden(_Part):
 
 
 class Histogram(_Part):
-    """How one column was distributed in training: `counts[i]` values lay in [edges[i], edges[i + 1])."""
+    """How a column was distributed in training: counts[i] values in [edges[i], edges[i + 1])."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
@@ -183,14 +183,15 @@ def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
 
 
 def _read_below(folder: Path, path: str, *, limit: int) -> bytes:
-    """Read a file below *folder*; links are followed (ConfigMap volumes are links) but must not lead out."""
+    """Read a file; links are followed (ConfigMap volumes are links) but must not lead out."""
     try:
         root = folder.resolve(strict=True)
         target = (root / path).resolve(strict=True)
         if not target.is_relative_to(root):
             raise ModelLoadFailed(f"{folder / path} leads out of the artifact's folder")
-        # Non-blocking, or a named pipe in the folder would hold the start for ever.
-        with open(os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        # Non-blocking: a named pipe in the folder must not hold the start for ever.
+        descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError as error:
         raise ModelNotFound(f"{folder / path} does not exist") from error

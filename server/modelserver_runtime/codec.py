@@ -1,6 +1,6 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -35,8 +35,9 @@ class Codec:
     """
     Decodes request bodies into batches and says, when it cannot, what is wrong and where.
 
-    Two decoders know the signature: msgspec's is fast and stops at the first error with few words; pydantic's runs only
-    after the first has refused, and makes the list of errors. They agree on what is valid.
+    Two decoders know the signature: msgspec's is fast and stops at the first error with few
+    words; pydantic's runs only after the first has refused, and makes the list of errors. They
+    agree on what is valid.
     """
 
     def __init__(self, signature: Signature, *, max_rows: int) -> None:
@@ -50,7 +51,7 @@ class Codec:
             gc=False,
         )
         self._decode_row = msgspec.json.Decoder(row).decode
-        self._decode_batch = msgspec.json.Decoder(batch).decode
+        self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
         numeric = all(feature.type != "string" for feature in signature.features)
         self._dtype: type = np.float64 if numeric else object
 

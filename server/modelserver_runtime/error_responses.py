@@ -11,6 +11,8 @@ from modelserver_runtime.exchange import Answer, Header
 
 STATUS_OF: dict[type[errors.RequestError], int] = {
     errors.InvalidRequest: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
     errors.UnknownRoute: 404,
     errors.UnknownModel: 404,
     errors.ModelAbsent: 404,
@@ -18,13 +20,18 @@ STATUS_OF: dict[type[errors.RequestError], int] = {
     errors.NotAcceptable: 406,
     errors.BodyTooSlow: 408,
     errors.BodyTooLarge: 413,
+    errors.UrlTooLong: 414,
     errors.UnsupportedMedia: 415,
+    errors.RateLimited: 429,
+    errors.HeadersTooLarge: 431,
     errors.ModelUnavailable: 503,
     errors.Overloaded: 503,
 }
 
 _SHORT: dict[type[errors.RequestError], str] = {
     errors.InvalidRequest: "Invalid request",
+    errors.Unauthorized: "Unauthorized",
+    errors.Forbidden: "Forbidden",
     errors.UnknownRoute: "Not found",
     errors.UnknownModel: "Model not found",
     errors.ModelAbsent: "Model not found",
@@ -32,6 +39,9 @@ _SHORT: dict[type[errors.RequestError], str] = {
     errors.NotAcceptable: "Not acceptable",
     errors.BodyTooSlow: "Request too slow",
     errors.BodyTooLarge: "Request too large",
+    errors.UrlTooLong: "URL too long",
+    errors.RateLimited: "Too many requests",
+    errors.HeadersTooLarge: "Headers too large",
     errors.UnsupportedMedia: "Unsupported media type",
     errors.ModelUnavailable: "Model not ready",
     errors.Overloaded: "Overloaded",
@@ -43,14 +53,7 @@ RETRY_AFTER_SECONDS = 1
 def refusal(error: errors.RequestError, request_id: bytes) -> Answer:
     """The answer to a request that was refused with *error*."""
     status = STATUS_OF[type(error)]
-    headers: tuple[Header, ...] = ()
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = ((b"retry-after", str(RETRY_AFTER_SECONDS).encode()),)
-    if isinstance(error, errors.MethodNotAllowed):
-        headers = ((b"allow", error.allowed.encode()),)
-    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
-        # What is left of the body will not be read: the connection cannot go on.
-        headers = ((b"connection", b"close"),)
+    headers = _headers(error, status)
     body = error_body(_SHORT[type(error)], error.details, request_id, detail=error.detail)
     return Answer(status, body, headers=headers)
 
@@ -72,3 +75,18 @@ def error_body(short: str, details: str, request_id: bytes, detail: Any = None) 
     if detail is not None:
         content["detail"] = detail
     return orjson.dumps(content)
+
+
+def _headers(error: errors.RequestError, status: int) -> tuple[Header, ...]:
+    if isinstance(error, errors.MethodNotAllowed):
+        return ((b"allow", error.allowed.encode()),)
+    if isinstance(error, errors.RateLimited):
+        return ((b"retry-after", b"%d" % error.seconds),)
+    if isinstance(error, errors.Unauthorized):
+        return ((b"www-authenticate", b"Bearer"),)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+    if isinstance(error, errors.BodyTooLarge | errors.BodyTooSlow):
+        # What is left of the body will not be read: the connection cannot go on.
+        return ((b"connection", b"close"),)
+    return ()

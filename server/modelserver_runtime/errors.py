@@ -2,17 +2,21 @@
 Everything that can go wrong, and what we do about it.
 
 * SettingError                the process ends with exit code 64
-* LoadError                   no model: 503 (404 for ModelNotFound), or the process ends with exit code 78
+* LoadError                   no model: 503 (404 for ModelNotFound), or the process ends with exit
+code 78
   + ModelNotFound             the folder or file is not there
   + ModelLoadFailed           it is there but cannot be read, parsed or run
   + LoadTimeout               loading took longer than it may
   + DigestMismatch            these are not the bytes that were pinned
-  + VersionMismatch           another version than the one asked for, or made by another scikit-learn
+  + VersionMismatch           another version than the one asked for, or made by another scikit-
+  learn
   + UnsafeFormat              a format that was not allowed, or a type that could run code
   + GoldenMismatch            the model does not answer its own recorded examples as recorded
-* RequestError                the client's mistake, or our being busy: told to the client, never logged with a stack
+* RequestError                the client's mistake, or our being busy: told to the client, never
+logged with a stack
   + InvalidRequest            the body cannot be understood or does not fit the signature
-  + BodyTooLarge  BodyTooSlow  UnsupportedMedia  NotAcceptable
+  + BodyTooLarge  BodyTooSlow  UrlTooLong  HeadersTooLarge  UnsupportedMedia  NotAcceptable
+  + Unauthorized  Forbidden  RateLimited
   + UnknownRoute  MethodNotAllowed  UnknownModel
   + ModelAbsent               the model's file or folder does not exist
   + ModelUnavailable          no model is ready
@@ -36,25 +40,32 @@ class LoadError(Exception):
         return type(self).__name__
 
 
-class ModelNotFound(LoadError): ...
+class ModelNotFound(LoadError):
+    """The folder or file is not there."""
 
 
-class ModelLoadFailed(LoadError): ...
+class ModelLoadFailed(LoadError):
+    """It is there, but cannot be read, parsed or run."""
 
 
-class LoadTimeout(LoadError): ...
+class LoadTimeout(LoadError):
+    """Loading took longer than it may."""
 
 
-class DigestMismatch(LoadError): ...
+class DigestMismatch(LoadError):
+    """These are not the bytes that were pinned."""
 
 
-class VersionMismatch(LoadError): ...
+class VersionMismatch(LoadError):
+    """Another version than asked for, or made by another scikit-learn."""
 
 
-class UnsafeFormat(LoadError): ...
+class UnsafeFormat(LoadError):
+    """A format that was not allowed, or a type that could run code."""
 
 
-class GoldenMismatch(LoadError): ...
+class GoldenMismatch(LoadError):
+    """The model does not answer its recorded examples as recorded."""
 
 
 class RequestError(Exception):
@@ -72,22 +83,42 @@ class RequestError(Exception):
         self.detail = detail
 
 
-class InvalidRequest(RequestError): ...
+class InvalidRequest(RequestError):
+    """The body cannot be understood, or does not fit the signature."""
 
 
-class BodyTooLarge(RequestError): ...
+class BodyTooLarge(RequestError):
+    """More bytes than a request may have."""
 
 
-class BodyTooSlow(RequestError): ...
+class BodyTooSlow(RequestError):
+    """The body did not come in time."""
 
 
-class UnsupportedMedia(RequestError): ...
+class UrlTooLong(RequestError):
+    """The URL has more than *limit* bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the URL is longer than {limit} bytes")
 
 
-class NotAcceptable(RequestError): ...
+class HeadersTooLarge(RequestError):
+    """The headers have more than *limit* bytes, or are too many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the headers are longer than {limit} bytes, or too many")
 
 
-class UnknownRoute(RequestError): ...
+class UnsupportedMedia(RequestError):
+    """The body is of a kind we do not read."""
+
+
+class NotAcceptable(RequestError):
+    """The client wants an answer of a kind we do not write."""
+
+
+class UnknownRoute(RequestError):
+    """There is no such route."""
 
 
 class MethodNotAllowed(RequestError):
@@ -98,13 +129,33 @@ class MethodNotAllowed(RequestError):
         self.allowed = allowed
 
 
-class UnknownModel(RequestError): ...
+class UnknownModel(RequestError):
+    """Another model than ours was named."""
 
 
-class ModelAbsent(RequestError): ...
+class Unauthorized(RequestError):
+    """No token where one is needed."""
 
 
-class ModelUnavailable(RequestError): ...
+class Forbidden(RequestError):
+    """A token that is not one of ours."""
 
 
-class Overloaded(RequestError): ...
+class RateLimited(RequestError):
+    """The client asks too often; it may again after *seconds*."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many requests; try again in {seconds} seconds")
+        self.seconds = seconds
+
+
+class ModelAbsent(RequestError):
+    """The model's file or folder does not exist."""
+
+
+class ModelUnavailable(RequestError):
+    """No model is ready."""
+
+
+class Overloaded(RequestError):
+    """Over the concurrency or the in-flight limit."""

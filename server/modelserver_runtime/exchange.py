@@ -1,17 +1,22 @@
 """One request as a route sees it, and the answer it gives."""
 
+import asyncio
 import re
-import secrets
+import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from random import getrandbits
 from typing import Any
 
 from modelserver_runtime.errors import (
     BodyTooLarge,
+    BodyTooSlow,
+    InvalidRequest,
     NotAcceptable,
-    RequestError,
     UnsupportedMedia,
 )
+from modelserver_runtime.limits import HeldBytes
+from modelserver_runtime.settings import Settings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,9 +27,11 @@ Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+_GZIP_WINDOW = 31  # zlib's number for "a gzip header, the largest window"
+_NO_WEIGHT = re.compile(rb"q=0(\.0*)?").fullmatch
 
 
-class ClientGone(RequestError):
+class ClientGone(Exception):
     """The client closed the connection before it had sent its whole request."""
 
 
@@ -38,41 +45,72 @@ class Answer:
     headers: tuple[Header, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BodyRules:
+    """
+    What a body may be.
+
+    Args:
+        max_bytes: of one body, also after inflating.
+        held: all bodies of the process.
+        seconds: how long a body may take to arrive.
+        gzip: whether a compressed body is taken.
+    """
+
+    max_bytes: int
+    held: HeldBytes
+    seconds: float
+    gzip: bool
+
+    @classmethod
+    def of(cls, settings: Settings, held: HeldBytes) -> "BodyRules":
+        """The rules that *settings* give."""
+        return cls(
+            settings.max_body_bytes, held, settings.receive_timeout_seconds, settings.accept_gzip
+        )
+
+
 class Exchange:
     """
     The parts of a request that hot routes need, taken from its headers in one pass.
 
     Args:
         scope, receive: ASGI's own.
-        max_body_bytes: more than that is refused while it arrives.
+        rules: what its body may be.
     """
 
     __slots__ = (
-        "_max_body_bytes",
+        "_held",
         "_receive",
+        "_rules",
         "accept",
         "authorization",
+        "body_ended",
         "content_encoding",
         "content_length",
         "content_type",
-        "held_bytes",
+        "forwarded_for",
         "inference_header_length",
+        "origin",
         "request_id",
         "scope",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, *, max_body_bytes: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, rules: BodyRules) -> None:
         self.scope = scope
         self._receive = receive
-        self._max_body_bytes = max_body_bytes
+        self._rules = rules
+        self._held = 0
+        self.body_ended = False
         self.content_type = b""
         self.content_encoding = b""
-        self.content_length: int | None = None
+        self.content_length = 0
         self.accept = b""
         self.authorization = b""
+        self.forwarded_for = b""
         self.inference_header_length = b""
+        self.origin = b""
         self.request_id = b""
-        self.held_bytes = 0
         for name, value in scope["headers"]:
             if name == b"content-type":
                 self.content_type = value
@@ -80,56 +118,50 @@ class Exchange:
                 self.content_length = int(value)  # the parser lets only digits through
             elif name == b"accept":
                 self.accept = self.accept + b"," + value if self.accept else value
-            elif name == b"x-request-id":
-                self.request_id = value
-            elif name == b"content-encoding":
-                self.content_encoding = value
-            elif name == b"authorization":
-                self.authorization = value
-            elif name == b"inference-header-content-length":
-                self.inference_header_length = value
+            elif name in _RARE_HEADERS:
+                setattr(self, _RARE_HEADERS[name], value)
         if not self.request_id or _VALID_REQUEST_ID(self.request_id) is None:
-            self.request_id = secrets.token_hex(8).encode()
+            self.request_id = new_request_id()
 
     async def body(self) -> bytes:
         """
-        The whole body.
+        The whole body, inflated where it was compressed.
 
         Raises:
-            BodyTooLarge: said by Content-Length, or found while it arrives.
-            UnsupportedMedia: it is compressed.
-            ClientGone: it never came.
+            BodyTooLarge: said by Content-Length, or found while it arrives or is inflated.
+            BodyTooSlow, UnsupportedMedia, Overloaded, InvalidRequest, ClientGone.
         """
-        if self.content_encoding not in (b"", b"identity"):
-            raise UnsupportedMedia("bodies are taken uncompressed: send no Content-Encoding")
-        if self.content_length is not None and self.content_length > self._max_body_bytes:
+        compressed = self._is_compressed()
+        if self.content_length > self._rules.max_bytes:
             raise self._too_large()
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone("the client went away")
-        body: bytes = message["body"]
-        if not message["more_body"]:
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
-            return body
-        return await self._rest_of_body(bytearray(body))
-
-    async def _rest_of_body(self, body: bytearray) -> bytes:
-        more = True
-        while more:
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone("the client went away")
-            body += message["body"]
-            more = message["more_body"]
-        if len(body) > self._max_body_bytes:
+        if self.scope["state"].get("body_is_whole"):
+            body = await self._next_part()
+        else:
+            body = b""
+        if not self.body_ended:
+            body = await self._collect(body)
+        if len(body) > self._rules.max_bytes:
             raise self._too_large()
-        return bytes(body)
+        return self._inflate(body) if compressed else body
 
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the body is longer than {self._max_body_bytes} bytes")
+    def release(self) -> None:
+        """The body is no longer in memory."""
+        if self._held:
+            self._rules.held.release(self._held)
+            self._held = 0
+
+    async def discard_body(self) -> None:
+        """
+        Read and forget what is still coming, for as long as a body may take.
+
+        A connection closed while the client writes is reset, and the client never sees the answer.
+        """
+        try:
+            async with asyncio.timeout(self._rules.seconds):
+                while not self.body_ended:
+                    await self._receive_part()
+        except (TimeoutError, ClientGone):
+            return
 
     def require_json(self) -> None:
         """
@@ -139,26 +171,105 @@ class Exchange:
             UnsupportedMedia, NotAcceptable.
         """
         given = self.content_type
-        if given not in (JSON, b"") and not _is_json(given):
+        if given not in (JSON, b"") and not is_json(given):
             raise UnsupportedMedia("send the body as application/json")
+        self.require_json_accepted()
+
+    def require_json_accepted(self) -> None:
+        """
+        Refuse a client that wants something else than JSON.
+
+        Raises:
+            NotAcceptable.
+        """
         if self.accept not in (b"", b"*/*", JSON) and not _accepts_json(self.accept):
             raise NotAcceptable("the answer is application/json, which Accept leaves out")
 
+    def _is_compressed(self) -> bool:
+        encoding = self.content_encoding.strip().lower()
+        if encoding in (b"", b"identity"):
+            return False
+        if encoding == b"gzip" and self._rules.gzip:
+            return True
+        raise UnsupportedMedia("send the body without Content-Encoding")
 
-def _is_json(content_type: bytes) -> bool:
-    kind, _, parameters = content_type.partition(b";")
-    kind = kind.strip().lower()
+    async def _collect(self, begun: bytes) -> bytes:
+        body = bytearray(begun)
+        try:
+            async with asyncio.timeout(self._rules.seconds):
+                while not self.body_ended:
+                    if len(body) > self._rules.max_bytes:
+                        raise self._too_large()
+                    body += await self._next_part()
+        except TimeoutError:
+            raise BodyTooSlow("the body did not arrive in time") from None
+        return bytes(body)
+
+    async def _next_part(self) -> bytes:
+        part = await self._receive_part()
+        self._rules.held.hold(len(part))
+        self._held += len(part)
+        return part
+
+    async def _receive_part(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self.body_ended = not message.get("more_body", False)
+        part: bytes = message.get("body", b"")
+        return part
+
+    def _inflate(self, body: bytes) -> bytes:
+        """Inflate no further than is allowed: a bomb costs what a body may cost."""
+        inflater = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            inflated = inflater.decompress(body, self._rules.max_bytes + 1)
+        except zlib.error:
+            raise InvalidRequest("the body is not gzip") from None
+        if len(inflated) > self._rules.max_bytes:
+            raise self._too_large()
+        if not inflater.eof or inflater.unused_data:
+            raise InvalidRequest("the body is not one whole gzip member")
+        self._rules.held.hold(len(inflated))
+        self._held += len(inflated)
+        return inflated
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the body is longer than {self._rules.max_bytes} bytes")
+
+
+_RARE_HEADERS = {
+    b"x-request-id": "request_id",
+    b"content-encoding": "content_encoding",
+    b"authorization": "authorization",
+    b"x-forwarded-for": "forwarded_for",
+    b"inference-header-content-length": "inference_header_length",
+    b"origin": "origin",
+}
+
+
+def new_request_id() -> bytes:
+    """An id for a request that came without a usable one."""
+    return b"%016x" % getrandbits(64)
+
+
+def media_type(content_type: bytes) -> bytes:
+    """The media type alone, in lower case, without parameters."""
+    return content_type.partition(b";")[0].strip().lower()
+
+
+def is_json(content_type: bytes) -> bool:
+    """Whether *content_type* is JSON in UTF-8."""
+    kind = media_type(content_type)
     if kind != JSON and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
         return False
-    charset = parameters.lower().replace(b" ", b"").replace(b'"', b"")
-    return b"charset=" not in charset or b"charset=utf-8" in charset
+    parameters = content_type.partition(b";")[2].lower().replace(b" ", b"").replace(b'"', b"")
+    return b"charset=" not in parameters or b"charset=utf-8" in parameters
 
 
 def _accepts_json(accept: bytes) -> bool:
-    for choice in accept.lower().split(b","):
-        kind, _, parameters = choice.replace(b" ", b"").partition(b";")
-        if kind in (b"*/*", b"application/*", JSON) and not re.fullmatch(
-            rb"q=0(\.0*)?", parameters
-        ):
+    for choice in accept.lower().replace(b" ", b"").split(b","):
+        kind, _, parameters = choice.partition(b";")
+        if kind in (b"*/*", b"application/*", JSON) and _NO_WEIGHT(parameters) is None:
             return True
     return False

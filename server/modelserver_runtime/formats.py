@@ -11,8 +11,9 @@ MAX_INFLATED_BYTES = 4 * 1024 * 1024 * 1024
 
 TRUSTED_TYPES = frozenset(
     {
-        # Parts of scikit-learn estimators that skops does not list itself. Each is plain state: none of them
-        # calls what it is given. Never add a function or a class that imports, evaluates or opens anything.
+        # Parts of scikit-learn estimators that skops does not list itself. Each is plain state:
+        # none of them calls what it is given. Never add a function or a class that imports,
+        # evaluates or opens anything.
         "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.LogitLink",
@@ -77,7 +78,8 @@ def _parse_joblib(content: bytes) -> Any:
 
 _PARSERS: Mapping[str, Callable[[bytes], Any]] = {"skops": _parse_skops, "joblib": _parse_joblib}
 
-# What zip, JSON, pickle and scikit-learn's own constructors raise for bytes that are not what they should be.
+# What zip, JSON, pickle and scikit-learn's own constructors raise for bytes that are not what
+# they should be.
 _DAMAGED = (
     zipfile.BadZipFile,
     ValueError,

@@ -1,32 +1,44 @@
-"""The gate every request passes: its id, its limits, its metrics, and one form for whatever goes wrong."""
+"""The gate every request passes: its id, its limits, its metrics, one form for all errors."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter
 
 import structlog
 
+from modelserver_runtime.auth import Tokens
 from modelserver_runtime.error_responses import internal_error, refusal
 from modelserver_runtime.errors import MethodNotAllowed, Overloaded, RequestError
 from modelserver_runtime.exchange import (
     Answer,
     App,
+    BodyRules,
     ClientGone,
     Exchange,
+    Header,
     Message,
     Receive,
     Scope,
     Send,
 )
+from modelserver_runtime.limits import HeldBytes, RateLimit, client_address
+from modelserver_runtime.metrics import Metrics
 from modelserver_runtime.serving import Serving
+from modelserver_runtime.settings import Settings
 
 log = structlog.get_logger()
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
+Router = Callable[[str], "HotRoute | None"]
+
+OPEN_PATHS = frozenset({"/health", "/ready", "/metrics", "/prometheus-metrics"})
+"""Asked by the kubelet, Prometheus and the operator: no token, no rate limit."""
 
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
-_SAMPLE = 100
+_LOGGED_ONE_IN = 100
+_PREFLIGHT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +61,32 @@ class Gate:
 
     Args:
         serving: the process's state.
-        hot: prediction routes by path; POST only.
+        hot: finds the prediction route of a path; they take POST only.
         rest: the application that answers everything else.
     """
 
-    def __init__(self, serving: Serving, hot: Mapping[str, HotRoute], rest: App) -> None:
-        self._serving = serving
+    def __init__(self, serving: Serving, hot: Router, rest: App) -> None:
+        settings = serving.settings
         self._metrics = serving.metrics
         self._hot = hot
         self._rest = rest
-        self._max_body_bytes = serving.settings.max_body_bytes
-        self._max_concurrency = serving.settings.max_concurrency
-        self._access_log = serving.settings.access_log
-        self._client_errors = 0
+        self._guard = Guard(settings)
+        self._max_concurrency = settings.max_concurrency
+        self._requests = RequestLog(settings)
+        held = HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes"))
+        self._rules = BodyRules.of(settings, held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        route = self._hot.get(scope["path"])
-        exchange = Exchange(scope, receive, max_body_bytes=self._max_body_bytes)
+        scope.setdefault("state", {})
+        exchange = Exchange(scope, receive, self._rules)
+        if self._guard.is_preflight(exchange):
+            await self._reply(exchange, self._guard.preflight(), send)
+            return
+        route = self._hot(scope["path"])
         if route is None:
             await self._pass_on(exchange, receive, send)
             return
@@ -81,78 +98,162 @@ class Gate:
         metrics.in_flight += 1
         try:
             answer = await self._answer(route, exchange)
+            await self._reply(exchange, answer, send)
         except ClientGone:
             return
         finally:
             metrics.in_flight -= 1
-        await _send(answer, exchange.request_id, send)
+            exchange.release()
         metrics.endpoints[route.endpoint].answered(answer.status, perf_counter() - started)
-        if answer.status >= _CLIENT_ERROR or self._access_log == "all":
-            self._log(exchange, answer.status)
 
     async def _answer(self, route: HotRoute, exchange: Exchange) -> Answer:
         try:
-            if exchange.scope["method"] != "POST":
-                raise MethodNotAllowed("POST")
-            if self._metrics.in_flight > self._max_concurrency:
-                self._metrics.rejected["concurrency"] += 1
-                raise Overloaded("too many requests are being answered; try again")
+            self._admit(exchange)
             return await route.handle(exchange)
         except ClientGone:
             raise
         except RequestError as error:
             return refusal(error, exchange.request_id)
         except Exception:
-            # The last resort: the model itself may raise anything, and the client gets an id, never the text.
+            # The last resort: a model may raise anything; the client gets an id, never the text.
             log.exception("prediction failed", request_id=exchange.request_id.decode())
             return internal_error(exchange.request_id)
 
+    def _admit(self, exchange: Exchange) -> None:
+        if exchange.scope["method"] != "POST":
+            raise MethodNotAllowed("POST")
+        self._guard.admit(exchange)
+        if self._metrics.in_flight > self._max_concurrency:
+            self._metrics.rejected["concurrency"] += 1
+            raise Overloaded("too many requests are being answered; try again")
+
     async def _pass_on(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Let the framework answer, with the request's id in the answer."""
+        if exchange.scope["path"] not in OPEN_PATHS:
+            try:
+                self._guard.admit(exchange)
+            except RequestError as error:
+                await self._reply(exchange, refusal(error, exchange.request_id), send)
+                return
         exchange.scope["state"]["request_id"] = exchange.request_id
+        extra = [(b"x-request-id", exchange.request_id), *self._guard.cors(exchange)]
         status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", exchange.request_id)]
-                message = {**message, "headers": headers}
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}
             await send(message)
 
         await self._rest(exchange.scope, receive, send_with_id)
-        if status >= _CLIENT_ERROR or self._access_log == "all":
-            self._log(exchange, status)
+        self._requests.answered(exchange, status)
 
-    def _log(self, exchange: Exchange, status: int) -> None:
-        """Every 5xx and one of a hundred 4xx, unless all or none are asked for."""
-        if self._access_log == "off":
+    async def _reply(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+        body = answer.body
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", exchange.request_id),
+            *answer.headers,
+        ]
+        if exchange.origin:
+            headers += self._guard.cors(exchange)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if answer.status >= _CLIENT_ERROR and (b"connection", b"close") in answer.headers:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await exchange.discard_body()
+            body = b""
+        await send({"type": "http.response.body", "body": body})
+        self._requests.answered(exchange, answer.status)
+
+
+class Guard:
+    """Who may ask, and how often; each check only where it was asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        file = settings.auth_tokens_file
+        per_minute = settings.rate_limit_per_minute
+        self._tokens = Tokens(file, time.monotonic) if file is not None else None
+        self._rate = RateLimit(per_minute, time.monotonic) if per_minute is not None else None
+        self._trusted = settings.trusted_proxies
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
+
+    def admit(self, exchange: Exchange) -> None:
+        """
+        Let the request in.
+
+        Raises:
+            Unauthorized, Forbidden, RateLimited.
+        """
+        if self._tokens is None and self._rate is None:
             return
-        if self._access_log == "sampled" and status < _SERVER_ERROR:
-            self._client_errors += 1
-            if self._client_errors % _SAMPLE != 1:
-                return
-        log.info(
-            "request",
-            method=exchange.scope["method"],
-            path=exchange.scope["path"],
-            status=status,
-            request_id=exchange.request_id.decode(),
+        client = b"" if self._tokens is None else self._tokens.admit(exchange.authorization)
+        if self._rate is not None:
+            self._rate.admit(client or self._address(exchange))
+
+    def cors(self, exchange: Exchange) -> list[Header]:
+        """Headers that let a page of an allowed origin read the answer."""
+        if exchange.origin not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", exchange.origin),
+            (b"access-control-expose-headers", b"x-request-id"),
+            (b"vary", b"origin"),
+        ]
+
+    def is_preflight(self, exchange: Exchange) -> bool:
+        """A browser asks for leave before it sends the request proper."""
+        return exchange.origin in self._origins and exchange.scope["method"] == "OPTIONS"
+
+    @staticmethod
+    def preflight() -> Answer:
+        """The leave."""
+        return Answer(
+            200,
+            b"",
+            headers=(
+                (b"access-control-allow-methods", b"GET, POST"),
+                (b"access-control-allow-headers", b"authorization, content-type, x-request-id"),
+                (b"access-control-max-age", b"%d" % _PREFLIGHT_SECONDS),
+            ),
         )
 
+    def _address(self, exchange: Exchange) -> bytes:
+        peer = (exchange.scope.get("client") or ("", 0))[0]
+        return client_address(peer, exchange.forwarded_for, self._trusted).encode()
 
-async def _send(answer: Answer, request_id: bytes, send: Send) -> None:
-    body = answer.body
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [
-                (b"content-type", answer.content_type),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id),
-                *answer.headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+
+class RequestLog:
+    """Which answers are worth a line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._mode = settings.access_log
+        self._client_errors = 0
+
+    def answered(self, exchange: Exchange, status: int) -> None:
+        """Log the answer: every 5xx and one of a hundred 4xx, unless all or none are asked for."""
+        if self._mode == "all" or (status >= _CLIENT_ERROR and self._is_sampled(exchange, status)):
+            log.info(
+                "request",
+                method=exchange.scope["method"],
+                path=exchange.scope["path"],
+                status=status,
+                request_id=exchange.request_id.decode(),
+            )
+
+    def _is_sampled(self, exchange: Exchange, status: int) -> bool:
+        # A probe that is told "not ready" is no failure.
+        if self._mode == "off" or exchange.scope["path"] in OPEN_PATHS:
+            return False
+        if status >= _SERVER_ERROR:
+            return True
+        self._client_errors += 1
+        return self._client_errors % _LOGGED_ONE_IN == 1
+
+
+def _counter(metrics: Metrics, reason: str) -> Callable[[], None]:
+    def count() -> None:
+        metrics.rejected[reason] += 1
+
+    return count

@@ -1,4 +1,4 @@
-"""From a path to a model that may be served: every step that must hold before a pod is Ready, in order."""
+"""From a path to a model that may be served: what must hold before a pod is Ready, in order."""
 
 import hashlib
 import platform
@@ -110,8 +110,8 @@ def _allowed_file(artifact: Artifact, settings: Settings) -> File:
             continue
         if allowed == "joblib" and settings.model_digest is None:
             raise UnsafeFormat(
-                "a joblib file can run any code, so it is loaded only when the artifact's digest is pinned: "
-                f"pin {artifact.digest}"
+                "a joblib file can run any code, so it is loaded only when the artifact's digest "
+                f"is pinned: pin {artifact.digest}"
             )
         return models[allowed]
     there = ", ".join(sorted(str(format_) for format_ in models)) or "no model file"
@@ -143,7 +143,7 @@ def _parse_artifact(artifact: Artifact, file: File, settings: Settings) -> _Pars
 
 
 def _require_framework(manifest: Manifest, format_: str) -> None:
-    """Pickled estimators are laid out as their scikit-learn's minor version wants; skops files say what they hold."""
+    """A pickled estimator is laid out as its scikit-learn minor version wants it."""
     if format_ == "onnx":
         return
     import sklearn  # noqa: PLC0415 - the import takes a second: not before the bytes are known to be right
@@ -166,8 +166,9 @@ def _parse_lone_file(path: Path, settings: Settings) -> _Parsed:
         raise UnsafeFormat(f"{path} ends in none of {', '.join(sorted(_FORMAT_OF_SUFFIX))}")
     if format_ == "joblib" and not settings.trust_unpinned_joblib:
         raise UnsafeFormat(
-            f"{path} is a joblib file, which can run any code, and has no {MANIFEST} beside it: make one with "
-            "`modelserver pack`, or set MODELSERVER_TRUST_UNPINNED_JOBLIB=true for a file of your own"
+            f"{path} is a joblib file, which can run any code, and has no {MANIFEST} beside it: "
+            "make one with `modelserver pack`, or set MODELSERVER_TRUST_UNPINNED_JOBLIB=true "
+            "for a file of your own"
         )
     try:
         content = path.read_bytes()
@@ -234,7 +235,7 @@ def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
         got = outcome.predictions[i].tolist()
         if not _same(got, want, golden.tolerance):
             raise GoldenMismatch(
-                f"golden example {i + 1} of {len(golden.predictions)} was recorded as {want}, but the model answers {got}"
+                f"golden example {i + 1} was recorded as {want}, but the model answers {got}"
             )
     if golden.probabilities is None:
         return
@@ -246,7 +247,7 @@ def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
     off = float(np.abs(outcome.probabilities - want_matrix).max())
     if not off <= golden.tolerance:
         raise GoldenMismatch(
-            f"the golden probabilities are off by {off:.3g}, more than the tolerance {golden.tolerance:.3g}"
+            f"the golden probabilities are off by {off:.3g}, more than {golden.tolerance:.3g}"
         )
 
 

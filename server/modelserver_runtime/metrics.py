@@ -21,7 +21,8 @@ ENDPOINTS = ("predict", "batch-predict", "invocations", "v1", "v2")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FIRST_BAD_STATUS = 400
-# Statuses that every client may meet: their series start at 0, so that the first one is seen as an increase.
+# Statuses that every client may meet: their series start at 0, so that the first one is seen as
+# an increase.
 _EXPECTED_STATUSES = (200, 400, 413, 500, 503)
 _LATENCY_BUCKETS = (
     *(0.0001, 0.00025, 0.0005),
@@ -85,9 +86,9 @@ class Metrics(Collector):
     """
     Every metric of one runtime.
 
-    A collector of our own: prometheus_client refuses a counter whose name lacks `_total`, and the names
-    `prediction_requests_successful` and `prediction_requests_failed` are a contract. They are exposed exactly so, and under
-    the conventional names beside them.
+    A collector of our own: prometheus_client refuses a counter whose name lacks `_total`, and the
+    names `prediction_requests_successful` and `prediction_requests_failed` are a contract. They
+    are exposed exactly so, and under the conventional names beside them.
     """
 
     def __init__(self) -> None:

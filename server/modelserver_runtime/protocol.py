@@ -1,24 +1,220 @@
-"""uvicorn's HTTP protocol with what it lacks: our error format, and connections that end when they should."""
+"""uvicorn's HTTP protocol with what it lacks: error bodies, limits, connections that end."""
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import random
+from dataclasses import dataclass
+from typing import Any, cast
 
-from modelserver_runtime.error_responses import error_body
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from modelserver_runtime.error_responses import refusal
+from modelserver_runtime.errors import (
+    BodyTooSlow,
+    HeadersTooLarge,
+    InvalidRequest,
+    Overloaded,
+    RequestError,
+    UrlTooLong,
+)
+from modelserver_runtime.exchange import new_request_id
+from modelserver_runtime.metrics import Metrics
+from modelserver_runtime.settings import Settings
+
+HEALTH_PATHS = frozenset({b"/health", b"/ready", b"/metrics", b"/prometheus-metrics"})
+
+RESERVED_CONNECTIONS = 64
+"""Beyond `max_connections`: the kubelet and Prometheus must reach a server that is full."""
+
+FLUSH_SECONDS = 5.0
+"""How long a client may take to read the rest of its answer once its connection is closed."""
+
+MAX_HEADERS = 128
+
+
+@dataclass
+class Connections:
+    """What all connections of one process share."""
+
+    settings: Settings
+    metrics: Metrics
+    draining: bool = False
 
 
 class RuntimeProtocol(HttpToolsProtocol):
-    """One connection. `server_state.draining` is set by our Server."""
+    """
+    One connection.
+
+    uvicorn limits neither the size of headers nor the time they take, keeps connections for ever
+    and answers in text/plain what is no HTTP. Deadlines are a number on the connection that
+    `enforce_deadline` looks at a few times a second: no timer is made and cancelled per request.
+    """
+
+    def __init__(self, *args: Any, shared: Connections, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._shared = shared
+        settings = shared.settings
+        self._max_header_bytes = settings.max_header_bytes
+        self._max_url_bytes = settings.max_url_bytes
+        self._receive_seconds = settings.receive_timeout_seconds
+        self._requests_left = _spread(settings.requests_per_connection)
+        self._deadline: float | None = None
+        self._receiving = False
+        self._in_headers = False
+        self._began_here = False
+        self._closing = False
+        self._header_bytes = 0
+        self._undelivered_bytes = 0
+        self._over_limit = False
+        self._refusal: RequestError | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """One over the limit gets health and metrics only; one over the reserve, nothing."""
+        super().connection_made(transport)
+        count = len(self.connections)
+        limit = self._shared.settings.max_connections
+        self._over_limit = count > limit
+        if count > limit + RESERVED_CONNECTIONS:
+            self._shared.metrics.rejected["connections"] += 1
+            transport.abort()
+            return
+        self._deadline = self.loop.time() + self._receive_seconds
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, then look at what it made of the bytes."""
+        if self._closing:
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered as the ordinary request it also is; what follows is not HTTP
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or InvalidRequest("this is not an HTTP/1.1 request"))
+            return
+        if not self._receiving:
+            return
+        if self._in_headers:
+            # The parser hands out whole headers: one that never ends shows only here.
+            # The chunk it began in may hold the end of an earlier request: it is not counted.
+            if self._began_here:
+                self._began_here = False
+            else:
+                self._undelivered_bytes += len(data)
+            if self._undelivered_bytes > self._max_header_bytes + self._max_url_bytes:
+                self._refuse(HeadersTooLarge(self._max_header_bytes))
+                return
+        if self._deadline is None:
+            self._deadline = self.loop.time() + self._receive_seconds
+
+    # Called by the parser. What is raised here ends the parsing: `_refusal` says with what answer.
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._receiving = True
+        self._in_headers = True
+        self._began_here = True
+        self._header_bytes = 0
+        self._undelivered_bytes = 0
+        self._deadline = None
+
+    def on_url(self, url: bytes) -> None:
+        """Refuse a URL that is too long before there are headers to read."""
+        self.url += url
+        if len(self.url) > self._max_url_bytes:
+            self._refusal = UrlTooLong(self._max_url_bytes)
+            raise self._refusal
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count before keeping."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > self._max_header_bytes or len(self.headers) >= MAX_HEADERS:
+            self._refusal = HeadersTooLarge(self._max_header_bytes)
+            raise self._refusal
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """While draining every answer is the last one on its connection."""
+        """The request may be answered, unless this connection is one too many."""
+        self._in_headers = False
+        self._deadline = None
+        if self._over_limit and self.url.partition(b"?")[0] not in HEALTH_PATHS:
+            self._shared.metrics.rejected["connections"] += 1
+            self._refusal = Overloaded("too many connections are open; try again")
+            raise self._refusal
         super().on_headers_complete()
-        if getattr(self.server_state, "draining", False):
+        self._requests_left -= 1
+        if self._shared.draining or self._requests_left == 0:
             self.cycle.keep_alive = False
 
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP gets the error format of every other answer."""
-        body = error_body("Invalid request", "this is not an HTTP/1.1 request", b"")
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%b" % (len(body), body)
-        )
+    def on_message_complete(self) -> None:
+        """The whole request is here: a route need not wait for its body."""
+        self._receiving = False
+        self._deadline = None
+        self.scope["state"]["body_is_whole"] = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Idle from now on; the deadline replaces uvicorn's keep-alive timer."""
+        self.server_state.total_requests += 1
+        self._deadline = self.loop.time() + self._shared.settings.keep_alive_seconds
+        if self.transport.is_closing():
+            self._closing = True
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._deadline = None
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
+    def enforce_deadline(self, now: float) -> None:
+        """End a connection whose time is up: idle, too slow to send, or too slow to read."""
+        if self._deadline is None or now < self._deadline:
+            return
+        if self._closing or self.transport.is_closing():
+            self.transport.abort()
+        elif self._receiving and self._in_headers:
+            self._refuse(BodyTooSlow("the request's headers did not arrive in time"))
+        elif self.cycle is not None and not self.cycle.response_complete:
+            # The route waits for the body and answers 408 itself; it has had its chance.
+            self._deadline = now + FLUSH_SECONDS
+            self._closing = True
+        else:
+            self._close(now)
+
+    def answer_no_more(self) -> None:
+        """Make the answer that is being computed the last one on this connection."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def _close(self, now: float) -> None:
+        self._closing = True
+        self._deadline = now + FLUSH_SECONDS
         self.transport.close()
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer what cannot become a request, unless an earlier answer is still being written."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            answer = refusal(error, new_request_id())
+            self.transport.write(
+                STATUS_LINE[answer.status]
+                + b"content-type: application/json\r\nconnection: close\r\n"
+                + b"content-length: %d\r\n\r\n" % len(answer.body)
+                + answer.body
+            )
+        self._close(self.loop.time())
+
+
+def enforce_deadlines(connections: Any, now: float) -> None:
+    """Look at every connection once."""
+    for connection in list(connections):
+        cast("RuntimeProtocol", connection).enforce_deadline(now)
+
+
+def _spread(requests: int) -> int:
+    """Requests give or take a tenth, so that connections opened together do not end together."""
+    if requests == 0:
+        return -1
+    tenth = requests // 10
+    return max(1, requests + random.randint(-tenth, tenth))  # noqa: S311 - spreads load, no secret

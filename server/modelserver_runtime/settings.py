@@ -5,9 +5,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +18,11 @@ from pydantic_settings import (
 from modelserver_runtime.errors import SettingError
 
 PREFIX = "MODELSERVER_"
+
+_SERVICE_LINK = re.compile(
+    r"(?P<service>\w+?)(_SERVICE_HOST|_SERVICE_PORT(_\w+)?"
+    r"|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
 
 Format = Literal["skops", "onnx", "joblib"]
 
@@ -35,8 +40,13 @@ def _upper(value: object) -> object:
 CommaSeparated = BeforeValidator(_split_commas)
 
 
+Origin = Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")]
+
+
 class Settings(BaseSettings):
-    """The settings of one runtime process; each is the environment variable `MODELSERVER_<NAME>`."""
+    """
+    The settings of one runtime process; each is the environment variable `MODELSERVER_<NAME>`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, populate_by_name=True, extra="forbid"
@@ -44,9 +54,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `from_environment` was given: no second, silent look at the process's environment."""
+        """Only what `from_environment` was given: no second look at the process's environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
     model_path: Path = Field(
@@ -87,7 +103,7 @@ class Settings(BaseSettings):
     """Formats that may be loaded, comma separated; the first that the artifact has is taken."""
 
     trust_unpinned_joblib: bool = False
-    """Load a joblib file that has no manifest. A joblib file can run any code: only for your own files."""
+    """Load a joblib file without a manifest. It can run any code: only for files of your own."""
 
     on_load_failure: Literal["serve", "exit"] = "serve"
     """`serve` answers 503 and says why; `exit` ends with code 78 and a termination message."""
@@ -107,6 +123,30 @@ class Settings(BaseSettings):
     max_concurrency: Annotated[int, Field(ge=1)] = 256
     """Prediction requests being worked on at one time; more are answered 503."""
 
+    accept_gzip: bool = False
+    """Take bodies with Content-Encoding: gzip; else they are refused with 415."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 1024
+    """Connections open at one time; a reserve beyond it answers health and metrics only."""
+
+    max_header_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024
+    """Bytes of a request's headers."""
+
+    max_url_bytes: Annotated[int, Field(ge=256)] = 8 * 1024
+    """Bytes of a request's URL."""
+
+    receive_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """How long a request's headers, and then its body, may take to arrive."""
+
+    keep_alive_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """How long an idle connection is kept."""
+
+    requests_per_connection: Annotated[int, Field(ge=0)] = 1000
+    """Requests after which a connection is ended, give or take a tenth; 0 is never.
+
+    New pods get their share of clients that keep connections for ever.
+    """
+
     request_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """How long one prediction may take, queue included."""
 
@@ -115,6 +155,24 @@ class Settings(BaseSettings):
 
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 8.0
     """How long requests are still answered after SIGTERM, before the port closes."""
+
+    auth_tokens_file: Path | None = None
+    """File of bearer tokens, one a line; re-read when it changes. Default: no authentication."""
+
+    rate_limit_per_minute: Annotated[int, Field(ge=1)] | None = None
+    """Requests a minute for one client, which is its token, else its address. Default: no limit."""
+
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, CommaSeparated] = ()
+    """Networks whose X-Forwarded-For is believed, comma separated."""
+
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, CommaSeparated] = ()
+    """Origins whose pages may call this API, comma separated, each exactly as browsers send it."""
+
+    tls_cert_file: Path | None = None
+    """Certificate chain; with `tls_key_file` the port speaks TLS. Both are re-read when changed."""
+
+    tls_key_file: Path | None = None
+    """Private key of `tls_cert_file`."""
 
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port for /metrics, /health and /ready alone. Default: they stay on the API's port."""
@@ -165,8 +223,8 @@ def _refuse_service_links(environ: Mapping[str, str]) -> None:
     for name in names_of("port"):
         if re.match(r"^(tcp|udp|sctp)://", environ.get(name, "")):
             raise SettingError(
-                f"{name} is {environ[name]!r}, which Kubernetes sets for a Service of that name, not a port: "
-                "set enableServiceLinks: false in the pod"
+                f"{name} is {environ[name]!r}, which Kubernetes sets for a Service of that name, "
+                "not a port: set enableServiceLinks: false in the pod"
             )
 
 
@@ -180,9 +238,6 @@ def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
 
 
 def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
-    """A Service called modelserver-x gives every pod of its namespace MODELSERVER_X_SERVICE_HOST and more."""
-    link = re.match(
-        r"^(?P<service>\w+?)(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$",
-        name,
-    )
+    """A Service called modelserver-x puts MODELSERVER_X_SERVICE_HOST into every pod beside it."""
+    link = _SERVICE_LINK.fullmatch(name)
     return link is not None and f"{link['service']}_SERVICE_HOST" in environ

@@ -1,4 +1,6 @@
-"""An engine computes a model's answers; every engine agrees with scikit-learn, or it is not used."""
+"""
+An engine computes a model's answers; every engine agrees with scikit-learn, or it is not used.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Protocol

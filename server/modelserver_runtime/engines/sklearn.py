@@ -21,7 +21,8 @@ class SklearnEngine:
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
         classes = getattr(estimator, "classes_", None)
-        # Multilabel models carry one array of classes per output: their probabilities are no single matrix.
+        # Multilabel models carry one array of classes per output: their probabilities are no
+        # single matrix.
         single = isinstance(classes, np.ndarray) and classes.ndim == 1
         self._classes: NDArray[Any] | None = classes if single else None
         self._has_probabilities = single and hasattr(estimator, "predict_proba")
@@ -29,15 +30,9 @@ class SklearnEngine:
     def run(self, rows: Rows) -> Outcome:
         """Call `predict`, and `predict_proba` where there is one."""
         predictions = np.asarray(self._estimator.predict(rows))
-        if not self._has_probabilities or predictions.ndim != 1:
+        if self._classes is None or not self._has_probabilities or predictions.ndim != 1:
             return Outcome(predictions)
         probabilities = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
-        return Outcome(predictions, probabilities, self._confidence(predictions, probabilities))
-
-    def _confidence(
-        self, predictions: NDArray[Any], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
         # `predict` need not be the most probable class (tuned thresholds): look the label up.
-        columns = np.searchsorted(self._classes, predictions)  # type: ignore[call-overload]
-        picked: NDArray[np.float64] = probabilities[np.arange(len(predictions)), columns]
-        return picked
+        columns = np.searchsorted(self._classes, predictions)
+        return Outcome(predictions, probabilities, probabilities[np.arange(len(rows)), columns])

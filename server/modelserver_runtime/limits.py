@@ -1,0 +1,99 @@
+"""How much one process holds at a time, and how often one client may ask."""
+
+import ipaddress
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from modelserver_runtime.errors import Overloaded, RateLimited
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_CLIENTS_REMEMBERED = 10_000
+
+
+class HeldBytes:
+    """
+    Request bodies in memory.
+
+    Args:
+        limit: bytes that all requests together may hold.
+        on_refusal: called for each request that is refused.
+    """
+
+    def __init__(self, limit: int, on_refusal: Callable[[], None]) -> None:
+        self._limit = limit
+        self._on_refusal = on_refusal
+        self.held = 0
+
+    def hold(self, count: int) -> None:
+        """
+        Take *count* more.
+
+        Raises:
+            Overloaded: there is no room; nothing was taken.
+        """
+        if self.held + count > self._limit:
+            self._on_refusal()
+            raise Overloaded("too many bytes are being received; try again")
+        self.held += count
+
+    def release(self, count: int) -> None:
+        """Give back what `hold` took."""
+        self.held -= count
+
+
+class RateLimit:
+    """
+    A bucket of requests for each client, refilled steadily.
+
+    Args:
+        per_minute: requests a client may make in a minute; also the size of a burst.
+        clock: seconds, growing.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        self._size = float(per_minute)
+        self._per_second = per_minute / 60
+        self._clock = clock
+        self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+
+    def admit(self, client: bytes) -> None:
+        """
+        Count one request of *client*.
+
+        Raises:
+            RateLimited: with the seconds after which it may ask again.
+        """
+        now = self._clock()
+        left, seen = self._buckets.pop(client, (self._size, now))
+        left = min(self._size, left + (now - seen) * self._per_second)
+        admitted = left >= 1
+        self._buckets[client] = (left - 1 if admitted else left, now)
+        if len(self._buckets) > MAX_CLIENTS_REMEMBERED:
+            self._buckets.popitem(last=False)
+        if not admitted:
+            raise RateLimited(math.ceil((1 - left) / self._per_second))
+
+
+def client_address(peer: str, forwarded_for: bytes, trusted: Sequence[Network]) -> str:
+    """
+    Whose request this is.
+
+    X-Forwarded-For is believed from right to left for as long as the one who wrote the entry is a
+    trusted proxy: anybody can send the header.
+    """
+    address = peer
+    for entry in reversed(forwarded_for.decode("latin-1").split(",")):
+        if not _is_trusted(address, trusted) or not entry.strip():
+            break
+        address = entry.strip()
+    return address
+
+
+def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)

@@ -1,0 +1,273 @@
+"""What may arrive on a socket: limits, deadlines, and bytes that are no HTTP."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+import pytest
+
+from runtime.process import Process, running
+
+RECEIVE_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[Process]:
+    """A server with short deadlines and small limits."""
+    with running(
+        receive_timeout_seconds=str(RECEIVE_SECONDS),
+        keep_alive_seconds="1",
+        max_body_bytes="65536",
+        accept_gzip="true",
+    ) as process:
+        process.wait_ready()
+        yield process
+
+
+@contextmanager
+def connected(process: Process) -> Iterator[socket.socket]:
+    """A bare connection."""
+    address = urlsplit(process.url())
+    with socket.create_connection((address.hostname, address.port), timeout=8) as client:
+        yield client
+
+
+def exchange(process: Process, *parts: bytes) -> bytes:
+    """Send *parts*, and return all that comes back until the server closes."""
+    with connected(process) as client:
+        for part in parts:
+            try:
+                client.sendall(part)
+            except OSError:
+                break  # it answered before it had everything
+        return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the end of the connection."""
+    received = b""
+    try:
+        while part := client.recv(65536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def post(body: bytes, *headers: bytes, path: bytes = b"/predict") -> bytes:
+    """A request with the right length that asks for the connection to end."""
+    lines = [b"POST %b HTTP/1.1" % path, b"host: x", b"connection: close", *headers]
+    return b"\r\n".join([*lines, b"content-length: %d" % len(body), b"", body])
+
+
+def status_of(answer: bytes) -> int:
+    """The status of the first answer, whose body must be ours."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    if status >= 400 and b"chunked" not in head:
+        assert {"error", "details", "timestamp", "request_id"} <= set(json.loads(body))
+    return status
+
+
+REFUSED = [
+    pytest.param(b"GARBAGE\r\n\r\n", 400, id="garbage"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40, 400, id="TLS hello"),
+    pytest.param(b"GET / HTTP/9.9\r\n\r\n", 400, id="unknown version"),
+    pytest.param(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, id="long URL"),
+    pytest.param(
+        b"GET / HTTP/1.1\r\nx: " + b"a" * 40_000 + b"\r\n\r\n", 431, id="one large header"
+    ),
+    pytest.param(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n", 431, id="many small headers"),
+    pytest.param(b"GET / HTTP/1.1\r\nx: " + b"a" * 2_000_000, 431, id="a header that never ends"),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
+        400,
+        id="length and chunked together",
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+        400,
+        id="two lengths",
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n", 400, id="negative length"
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: 1e3\r\n\r\n", 400, id="length in exponents"
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400, id="bad chunk"
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        400,
+        id="length beyond 64 bits",
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ncontent-length: 65537\r\n\r\n" + b"x" * 65537,
+        413,
+        id="one byte too many",
+    ),
+    pytest.param(
+        b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+        + (b"4000\r\n" + b"x" * 0x4000 + b"\r\n") * 8
+        + b"0\r\n\r\n",
+        413,
+        id="too many in chunks",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "status"), REFUSED)
+def test_what_is_not_a_request_is_refused_and_closed(
+    strict: Process, request_: bytes, status: int
+) -> None:
+    """One answer in our format, then the end."""
+    answer = exchange(strict, request_)
+    assert status_of(answer) == status
+    assert b"connection: close" in answer.lower()
+    assert answer.count(b"content-length:") == 1
+
+
+def test_a_body_in_single_bytes_and_chunks_is_understood(
+    strict: Process, row: dict[str, float]
+) -> None:
+    """Slow in parts, but in time."""
+    body = orjson.dumps(row)
+    chunks = b"".join(b"1\r\n%b\r\n" % body[i : i + 1] for i in range(len(body)))
+    head = b"POST /predict HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert status_of(exchange(strict, head + chunks + b"0\r\n\r\n")) == 200
+    whole = post(body)
+    assert status_of(exchange(strict, *(whole[i : i + 7] for i in range(0, len(whole), 7)))) == 200
+
+
+def test_pipelined_requests_are_answered_in_order(strict: Process, row: dict[str, float]) -> None:
+    """Each with its own answer."""
+    body = orjson.dumps(row)
+    first = post(b"{}").replace(b"connection: close\r\n", b"")
+    second = b"GET /health HTTP/1.1\r\n\r\n"
+    answer = exchange(strict, first + second + post(body))
+    statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"400", b"200", b"200"]
+
+
+def test_slow_headers_and_slow_bodies_are_ended(strict: Process) -> None:
+    """408 after the deadline, whatever trickles in."""
+    for begin in (
+        b"POST /predict HT",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 100\r\n\r\n{",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 100\r\n\r\n",
+    ):
+        started = time.monotonic()
+        with connected(strict) as client:
+            client.sendall(begin)
+            assert status_of(read_all(client)) == 408
+        assert RECEIVE_SECONDS - 0.2 < time.monotonic() - started < RECEIVE_SECONDS + 1.5
+
+
+def test_trickling_does_not_move_the_deadline(strict: Process) -> None:
+    """A byte now and then is still too slow."""
+    started = time.monotonic()
+    with connected(strict) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\ncontent-length: 100\r\n\r\n")
+        try:
+            while time.monotonic() - started < 5:
+                client.sendall(b" ")
+                time.sleep(0.1)
+        except OSError:
+            pass
+    assert time.monotonic() - started < RECEIVE_SECONDS + 2.5
+
+
+def test_idle_connections_are_closed(strict: Process) -> None:
+    """Those that never asked, and those that asked once."""
+    for begin in (b"", b"GET /health HTTP/1.1\r\n\r\n"):
+        started = time.monotonic()
+        with connected(strict) as client:
+            client.sendall(begin)
+            read_all(client)
+        assert time.monotonic() - started < 3
+
+
+def test_a_gzip_bomb_costs_no_more_than_a_body_may(strict: Process) -> None:
+    """A kibibyte that would inflate to a gibibyte is a 413."""
+    import zlib  # noqa: PLC0415 - only here
+
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(b"\0" * 1_000_000) for _ in range(40)) + packer.flush()
+    before = strict.resident_bytes()
+    for _ in range(20):
+        assert status_of(exchange(strict, post(bomb, b"content-encoding: gzip"))) == 413
+    assert strict.resident_bytes() - before < 20_000_000
+
+
+def test_gzip_is_taken_where_enabled(strict: Process, row: dict[str, float]) -> None:
+    """And damaged gzip is the client's mistake."""
+    import gzip  # noqa: PLC0415 - only here
+
+    packed = gzip.compress(orjson.dumps(row))
+    assert status_of(exchange(strict, post(packed, b"content-encoding: gzip"))) == 200
+    for damaged in (packed[:-4], packed + b"x", b"x" + packed):
+        assert status_of(exchange(strict, post(damaged, b"content-encoding: gzip"))) == 400
+
+
+def test_a_body_of_40_mib_is_refused_and_the_answer_arrives(strict: Process) -> None:
+    """The client is still writing when it is told; memory does not grow with what it sends."""
+    before = strict.resident_bytes()
+    answer = httpx.post(f"{strict.url()}/predict", content=b"x" * (40 * 1024 * 1024))
+    assert answer.status_code == 413
+    assert strict.resident_bytes() - before < 20_000_000
+
+
+def test_the_server_is_well_after_all_this(strict: Process) -> None:
+    """No 5xx was logged, no traceback either."""
+    assert httpx.get(f"{strict.url()}/health").status_code == 200
+    assert not [line for line in strict.stderr if "Traceback" in line or '"status": 5' in line]
+
+
+def test_connections_over_the_limit_get_health_only(row: dict[str, float]) -> None:
+    """The kubelet and Prometheus still reach a server that is full."""
+    with running(max_connections="3") as process:
+        url = process.wait_ready()
+        time.sleep(0.2)  # until the readiness connections are gone
+        held = [httpx.Client(base_url=url) for _ in range(4)]
+        try:
+            for client in held:
+                assert client.get("/health").status_code == 200
+            statuses = [client.post("/predict", json=row).status_code for client in held]
+            assert statuses == [200, 200, 200, 503]
+        finally:
+            for client in held:
+                client.close()
+
+
+def test_a_connection_ends_after_many_requests(row: dict[str, float]) -> None:
+    """So that clients spread over new pods."""
+    with running(requests_per_connection="20") as process, httpx.Client() as client:
+        url = process.wait_ready()
+        closed = [
+            client.post(f"{url}/predict", json=row).headers.get("connection") for _ in range(45)
+        ]
+        assert 2 <= closed.count("close") <= 3
+
+
+def test_over_the_limit_of_held_bytes_a_request_waits_its_turn_elsewhere() -> None:
+    """503 with Retry-After, while one request is holding what may be held."""
+    with running(max_in_flight_bytes="20000", receive_timeout_seconds="5") as process:
+        process.wait_ready()
+        head = b"POST /predict HTTP/1.1\r\ncontent-length: 20000\r\n\r\n"
+        with connected(process) as holder:
+            holder.sendall(head + b"x" * 15000)
+            time.sleep(0.3)
+            answer = exchange(process, post(b"x" * 10000))
+            assert status_of(answer) == 503
+            assert b"retry-after" in answer
+        metrics = httpx.get(f"{process.url()}/metrics").text
+        assert 'rejected_requests_total{reason="in-flight-bytes"} 1.0' in metrics
