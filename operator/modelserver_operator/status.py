@@ -42,6 +42,9 @@ def next_status(
     }
     if server is not None:
         wanted |= _identity(server)
+    if facts.deployment is not None:
+        annotations = facts.deployment["metadata"].get("annotations", {})
+        wanted["image"] = annotations.get(labels.RESOLVED_IMAGE, "")
     patch = {name: value for name, value in wanted.items() if stored.get(name) != value}
     return StatusChange(patch, [f for f in findings if _has_turned(f, stored)])
 

@@ -21,7 +21,13 @@ def children(cluster: Cluster, namespace: str) -> list[tuple[str, str, Any]]:
 
 
 def settle(cluster: Cluster) -> int:
-    """Wait until the operator has not written for ten seconds; return how often it has."""
+    """
+    Wait until the operator has not written for ten seconds; return how often it has.
+
+    Namespaces of earlier tests must be gone: in one that is being deleted a child may go before
+    its ModelServer, and is asked for again.
+    """
+    eventually(lambda: "test-" not in cluster.kubectl("get", "namespaces").stdout, 120)
     count, since = -1, time.monotonic()
     deadline = since + 120
     while time.monotonic() - since < 10:
