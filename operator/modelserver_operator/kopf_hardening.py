@@ -130,5 +130,5 @@ async def _back_off(plural: str) -> None:
     if listener is not None:
         listener.metrics.watch_restarts.labels(kind=plural).inc()
     _failures[plural] += 1
-    longest = min(10.0, 0.5 * 2 ** _failures[plural])
+    longest = min(10.0, 0.5 * 2 ** min(_failures[plural], 10))
     await asyncio.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - no secret

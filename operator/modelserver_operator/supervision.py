@@ -39,4 +39,4 @@ async def supervise(name: str, loop: Callable[[], Awaitable[None]], metrics: Met
             return
         failures = 1 if clock() - started > _HEALTHY_SECONDS else failures + 1
         metrics.loop_restarts.labels(loop=name).inc()
-        await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0 ** (failures - 1)))
+        await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 2.0 ** min(failures - 1, 10)))
