@@ -12,7 +12,7 @@ _PREFIX: Final = "MODELSERVER_OPERATOR_"
 
 @dataclass(frozen=True)
 class OperatorSettings:
-    """See `arguments` for what each means."""
+    """See `_parser` for what each means."""
 
     runtime_image: str
     namespaces: tuple[str, ...]
@@ -26,12 +26,19 @@ class OperatorSettings:
 
 def parse(argv: Sequence[str], environment: Mapping[str, str]) -> OperatorSettings:
     """Read *argv*; an option that is not given is taken from MODELSERVER_OPERATOR_<OPTION>."""
-    values = vars(_parser(environment).parse_args(argv))
+    parser = _parser()
+    # As options, so that values from the environment are checked like those that were typed.
+    given = [
+        f"{action.option_strings[0]}={environment[name]}"
+        for action in parser._actions  # noqa: SLF001 - argparse has no public list of its options
+        if (name := _PREFIX + action.dest.upper()) in environment
+    ]
+    values = vars(parser.parse_args([*given, *argv]))
     namespaces = tuple(name for name in values.pop("watch_namespaces").split(",") if name)
     return OperatorSettings(namespaces=namespaces, **values)
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelserver-operator",
         description="Makes the pods, Services and settings that ModelServer resources ask for.",
@@ -40,8 +47,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
 
     def add(option: str, default: str, text: str, **more: object) -> None:
-        name = _PREFIX + option.removeprefix("--").replace("-", "_").upper()
-        parser.add_argument(option, default=environment.get(name, default), help=text, **more)  # type: ignore[arg-type]
+        parser.add_argument(option, default=default, help=text, **more)  # type: ignore[arg-type]
 
     add(
         "--runtime-image",
