@@ -46,6 +46,8 @@ def next_status(
         annotations = facts.deployment["metadata"].get("annotations", {})
         wanted["image"] = annotations.get(labels.RESOLVED_IMAGE, "")
     patch = {name: value for name, value in wanted.items() if stored.get(name) != value}
+    if "model" in patch:  # a merge keeps what it is not told to remove
+        patch["model"] = {"version": None, "digest": None, **patch["model"]}
     return StatusChange(patch, [f for f in findings if _has_turned(f, stored)])
 
 
