@@ -84,3 +84,13 @@ def pod(replica_set_uid: str = "r2", *, ready: bool = False, **container: Any) -
 def ended(message: str, *, code: int = 1, reason: str = "Error") -> dict[str, Any]:
     """Build the state of a container that has ended."""
     return {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """Merge as the API server does a merge patch (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    base = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        base[name] = merged(base.get(name), value)
+    return {name: value for name, value in base.items() if value is not None}

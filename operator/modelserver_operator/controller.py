@@ -41,7 +41,8 @@ class Controller:
 
     def lost(self, body: Body) -> None:
         """Take in a deletion."""
-        self._enqueue(self.store.drop(body["metadata"]["uid"]))
+        metadata = body["metadata"]
+        self._enqueue(self.store.drop(metadata["uid"], int(metadata["resourceVersion"])))
 
     def listed(self, kind: Kind, namespace: str | None, alive: set[str], version: int) -> None:
         """Take in a whole listing: what it lacks is gone."""

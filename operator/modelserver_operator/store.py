@@ -1,6 +1,7 @@
 """What the API server last said of each object, filed under the ModelServer it belongs to."""
 
 import json
+import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class Store:
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
         self._filed: dict[Key, set[str]] = defaultdict(set)
-        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._gone: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -93,7 +94,7 @@ class Store:
         metadata = body["metadata"]
         uid, version = metadata["uid"], int(metadata["resourceVersion"])
         known = self._entries.get(uid)
-        if uid in self._gone or (known is not None and known.version >= version):
+        if self._gone.get(uid, -1) >= version or (known is not None and known.version >= version):
             return set()
         key = _key(kind, metadata)
         text = json.dumps(_slim(kind, body), separators=(",", ":")).encode()
@@ -104,9 +105,16 @@ class Store:
             changed.add(key)
         return changed
 
-    def drop(self, uid: str) -> set[Key]:
-        """Forget a deleted object for good; return the keys whose world has changed."""
-        self._gone[uid] = None
+    def drop(self, uid: str, version: float = math.inf) -> set[Key]:
+        """
+        Forget an object; return the keys whose world has changed.
+
+        Args:
+            uid: the object's.
+            version: what is older stays forgotten. A watch by labels calls an object deleted that
+                lost its label, and it comes back when we have repaired it; left out: never.
+        """
+        self._gone[uid] = version
         if len(self._gone) > _REMEMBERED_DELETIONS:
             self._gone.popitem(last=False)
         return self._forget(uid)
@@ -135,7 +143,7 @@ class Store:
             and uid not in uids
             and namespace in (None, entry.namespace)
         ]
-        return set[Key]().union(*(self.drop(uid) for uid in gone))
+        return set[Key]().union(*(self.drop(uid, version) for uid in gone))
 
     def _forget(self, uid: str) -> set[Key]:
         entry = self._entries.pop(uid, None)

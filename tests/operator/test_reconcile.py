@@ -81,7 +81,7 @@ class MemoryCluster:
         """Merge the status."""
         self.writes.append("status")
         live = copy.deepcopy(dict(server))
-        live["status"] = {**live.get("status", {}), **status}
+        live["status"] = make.merged(live.get("status", {}), status)
         live["metadata"]["resourceVersion"] = str(next(self._versions))
         return live
 
@@ -203,6 +203,20 @@ async def test_an_edited_label_comes_back_and_a_foreign_one_stays(kind):
     await world.run()
     found = world.child(kind)["metadata"]["labels"]
     assert (found["app.kubernetes.io/name"], found["team"]) == ("modelserver", "blue")
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+async def test_a_child_that_lost_its_labels_is_repaired_and_seen_again(kind):
+    """To a watch by labels it is gone; it is found by name, and known from then on."""
+    world = World(replicas=2)
+    await world.run()
+    body = world.child(kind)
+    body["metadata"]["labels"] = {}
+    world.store.drop(body["metadata"]["uid"], int(body["metadata"]["resourceVersion"]))
+    await world.run()
+    assert world.child(kind)["metadata"]["labels"][labels.NAME] == "web"
+    await world.run()
+    assert world.cluster.writes == []
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Service", "ServiceAccount"])

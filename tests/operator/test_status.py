@@ -25,18 +25,8 @@ def change(body: dict[str, Any], facts: Facts, now: datetime = NOON) -> StatusCh
 
 
 def stored(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Merge *patch* as the API server merges it (RFC 7396)."""
-    return body | {"status": merged(body.get("status", {}), patch)}
-
-
-def merged(old: Any, patch: Any) -> Any:
-    """Merge one value."""
-    if not isinstance(patch, dict):
-        return patch
-    base = dict(old) if isinstance(old, dict) else {}
-    for name, value in patch.items():
-        base[name] = merged(base.get(name), value)
-    return {name: value for name, value in base.items() if value is not None}
+    """Write *patch* into the status."""
+    return make.merged(body, {"status": patch})
 
 
 @pytest.mark.parametrize(

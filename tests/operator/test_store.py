@@ -39,6 +39,15 @@ def test_what_is_gone_stays_gone():
     assert store.view(KEY).children == {}
 
 
+def test_what_lost_its_label_comes_back_when_it_was_repaired():
+    """A watch by labels calls it deleted; the answer to our apply is newer than that."""
+    store = Store()
+    store.put(SERVICE, service(5))
+    assert store.drop("s1", 8) == {KEY}
+    assert store.put(SERVICE, service(7)) == set()
+    assert store.put(SERVICE, service(9)) == {KEY}
+
+
 def test_a_listing_tells_of_deletions_that_no_watch_told():
     """What was seen after the listing's version is left alone."""
     store = Store()
