@@ -14,6 +14,9 @@ _PULL: Final = frozenset(
 _PULL_PREFIX: Final = re.compile(r'^(Back-off pulling image "[^"]*"[:,]?\s*)?(ErrImagePull:\s*)?')
 _RESTART_WORDS: Final = re.compile(r"^back-off \S+ restarting failed container.*$")
 
+_REASON: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
+"""An image may write anything; the API server refuses a status with an empty or endless reason."""
+
 PERMANENT: Final = frozenset(
     {"DigestMismatch", "VersionMismatch", "UnsafeFormat", "GoldenMismatch", "ModelNotFound"}
 )
@@ -95,9 +98,10 @@ def _runtime_words(words: str) -> Cause | None:
     """Read the runtime's termination message: one JSON object with reason and message."""
     try:
         told = json.loads(words)
-        return Cause(str(told["reason"]), _sentence(str(told["message"])))
+        cause = Cause(str(told["reason"]), _sentence(str(told["message"])))
     except (ValueError, KeyError, TypeError):
         return None
+    return cause if _REASON.fullmatch(cause.reason) else None
 
 
 def _sentence(words: str) -> str:
