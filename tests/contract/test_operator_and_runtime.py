@@ -10,6 +10,7 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.children.configmap import runtime_environment
 from modelserver_operator.children.deployment import desired_deployment
+from modelserver_operator.watch import WATCHED
 from modelserver_runtime.app import create_app
 from modelserver_runtime.settings import from_environment
 
@@ -62,6 +63,8 @@ def test_the_chart_grants_what_children_need_and_no_more() -> None:
     for child in CHILDREN:
         granted = verbs[child.kind.group, child.kind.plural]
         assert granted == {"get", "list", "watch", "create", "patch", "delete"}
+    for kind in WATCHED:
+        assert {"get", "list", "watch"} <= verbs[kind.group, kind.plural]
     assert not any("*" in (*key, *granted) for key, granted in verbs.items())
     assert not any(resource == "secrets" for _, resource in verbs)
     assert verbs["", "pods"] == {"get", "list", "watch"}

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 
 import modelserver_make as make
 from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.children import desired_children
 from modelserver_operator.errors import ApiUnavailable, ChildRefused, StalePicture
 from modelserver_operator.kinds import MODEL_SERVER, Kind
 from modelserver_operator.reconcile import Outcome, Settings, reconcile
@@ -344,3 +346,109 @@ async def test_events_speak_of_what_turned_and_of_nothing_else():
     world.cluster.events.clear()
     await world.run()
     assert world.cluster.events == []
+
+
+def places(desired: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Walk to every value that a builder sets."""
+    inside = desired.items() if isinstance(desired, dict) else enumerate(desired)
+    for name, value in inside:
+        if isinstance(value, dict | list) and value:
+            yield from places(value, *path, name)
+        else:
+            yield (*path, name)
+
+
+SERVER = ModelServer.parse(make.server(replicas=2))
+FIELDS = [
+    (body["kind"], path)
+    for _, body in desired_children(SERVER, runtime_image="localhost/runtime:1")
+    for path in places(body)
+    if path[0] not in ("apiVersion", "kind") and path[:2] != ("metadata", "ownerReferences")
+    if path not in (("metadata", "name"), ("metadata", "namespace"))
+    if labels.RESOLVED_IMAGE not in path  # it is where the choice is kept: an edit is a choice
+]
+
+
+@pytest.mark.parametrize("edited", [True, False], ids=["edited", "removed"])
+@pytest.mark.parametrize(
+    ("kind", "path"), FIELDS, ids=[f"{kind}:{'.'.join(map(str, path))}" for kind, path in FIELDS]
+)
+async def test_any_field_of_ours_comes_back(kind, path, edited):
+    """Whoever changed or removed it, one run puts it back and the next writes nothing."""
+    world = World(replicas=2)
+    await world.run()
+    good = copy.deepcopy(world.child(kind))
+    parent = live = copy.deepcopy(good)
+    for name in path[:-1]:
+        parent = parent[name]
+    if edited:
+        quantity = {"requests", "limits"} & set(path)  # the API server takes no other
+        parent[path[-1]] = "7" if quantity else "edited"
+    else:
+        del parent[path[-1]]
+    world.cluster.objects[kind, live["metadata"]["name"]] = live
+    world.tell(kind, copy.deepcopy(live))
+    await world.run()
+    healed = world.child(kind)
+    assert {**healed, "metadata": None} == {**good, "metadata": None}
+    assert healed["metadata"]["labels"] == good["metadata"]["labels"]
+    assert healed["metadata"]["annotations"] == good["metadata"]["annotations"]
+    await world.run()
+    assert world.cluster.writes == []
+
+
+async def test_pods_wait_for_the_account_they_run_under():
+    """A Deployment without its own ServiceAccount would run under a stranger's."""
+    world = World(replicas=2)
+    world.cluster.refuses["ServiceAccount"] = ChildRefused("Forbidden", "no")
+    await world.run()
+    assert "apply Deployment" not in world.cluster.writes
+    assert "apply Service" in world.cluster.writes
+
+
+async def test_a_child_that_was_replaced_unseen_is_looked_at_again():
+    """The write to the old uid is refused; the next run finds the new object a stranger's."""
+    world = World(replicas=2)
+    await world.run()
+    stranger = {"metadata": {"name": "web", "uid": "theirs", "resourceVersion": "500"}}
+    world.cluster.objects["Service", "web"] = copy.deepcopy(stranger)
+    live = next(body for at, body in world.store.view(KEY).children.items() if at.kind == "Service")
+    live["spec"]["ports"][0]["port"] = 81  # what makes it write, before the watch tells the rest
+    world.tell("Service", live)
+    with pytest.raises(StalePicture):
+        await world.run()
+    await world.run()
+    assert world.reasons()["Accepted"] == "NameConflict"
+    assert world.cluster.objects["Service", "web"] == stranger
+
+
+async def test_a_modelserver_that_is_going_is_left_to_the_garbage_collector():
+    """Or children would come back while it is deleted."""
+    world = World(replicas=2)
+    body = make.server()
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.edit(body)
+    await world.run()
+    assert world.cluster.writes == []
+
+
+async def test_what_is_not_known_is_not_touched():
+    """A key may be run after its ModelServer is gone."""
+    world = World(replicas=2)
+    world.store.drop("u1")
+    assert await world.run() == Outcome()
+    assert world.cluster.writes == []
+
+
+async def test_nothing_is_deleted_while_something_is_refused():
+    """The old settings are those of the pods that still serve."""
+    world = World(replicas=2)
+    await world.run()
+    old = world.child("ConfigMap")["metadata"]["name"]
+    changed = make.server(replicas=2, generation=2)
+    changed["spec"]["model"]["version"] = "2.0.0"
+    world.edit(changed)
+    world.cluster.refuses["Deployment"] = ChildRefused("Forbidden", "no")
+    for _ in range(3):
+        await world.run()
+    assert ("ConfigMap", old) in world.cluster.objects
