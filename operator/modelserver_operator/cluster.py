@@ -209,6 +209,8 @@ def _as_our_error(error: Any, kind: Kind) -> ReconcileError:
         return ChildRefused("QuotaExceeded", message)
     if status == 403:  # noqa: PLR2004
         return ChildRefused("Forbidden", message)
+    if status == 422 and "metadata.uid" in message:  # noqa: PLR2004
+        return StalePicture(message)  # another object has taken the name since
     if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
         return ChildRefused("ImmutableField", message)
     if status in (400, 422):
