@@ -205,18 +205,17 @@ def _as_our_error(error: Any, kind: Kind) -> ReconcileError:
     """Sort the API server's refusals by what we do about each."""
     status: int = error.status
     message, reason = _words(error)
+    # A uid that is not the live one is refused as immutable: another object has taken the name.
+    if status in (404, 409) or (status == 422 and "metadata.uid" in message):  # noqa: PLR2004
+        return StalePicture(f"{kind.name}: {message or reason}")
     if status == 403 and "exceeded quota" in message:  # noqa: PLR2004
         return ChildRefused("QuotaExceeded", message)
     if status == 403:  # noqa: PLR2004
         return ChildRefused("Forbidden", message)
-    if status == 422 and "metadata.uid" in message:  # noqa: PLR2004
-        return StalePicture(message)  # another object has taken the name since
     if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
         return ChildRefused("ImmutableField", message)
     if status in (400, 422):
         return ChildRefused("InvalidSpec", message)
-    if status in (404, 409):
-        return StalePicture(f"{kind.name}: {message or reason}")
     headers = error.headers or {}
     retry_after = headers.get("Retry-After")
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
