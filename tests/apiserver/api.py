@@ -24,6 +24,12 @@ _KEPT_METADATA: Final = (
     "deletionGracePeriodSeconds",
 )
 
+_OF_BALANCERS: Final = (
+    "externalTrafficPolicy",
+    "allocateLoadBalancerNodePorts",
+    "healthCheckNodePort",
+)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -98,8 +104,6 @@ class Api:
         self._identify(target, body)
         if metadata.get("resourceVersion"):
             raise Refused(400, "resourceVersion should not be set on objects to be created")
-        if self.storage.get(target.resource, target.key) is not None:
-            raise already_exists(target.resource, target.name)
         if "status" in target.resource.subresources:
             body.pop("status", None)
         metadata.pop("managedFields", None)
@@ -278,6 +282,8 @@ class Api:
             metadata["generation"] = 1
         self._allocate(body)
         rules.check(target.resource, body, None)
+        if self.storage.get(target.resource, target.key) is not None:
+            raise already_exists(target.resource, target.name)
         ownership.write_owned(body, owners)
         if options.dry_run:
             return body
@@ -310,9 +316,8 @@ class Api:
                 port["nodePort"] = next(self._node_ports)
             elif not outside:
                 port.pop("nodePort", None)
-        if not outside:
-            spec.pop("externalTrafficPolicy", None)
-            spec.pop("allocateLoadBalancerNodePorts", None)
+        if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+            spec.setdefault("healthCheckNodePort", next(self._node_ports))
 
     def _update(self, target: Target, live: Body, body: Body, options: Options) -> Body:
         self._fresh(target, body["metadata"], live)
@@ -342,6 +347,7 @@ class Api:
             metadata.pop(name, None)
             if name in before:
                 metadata[name] = before[name]
+        _drop_what_the_old_type_needed(body, live)
         self._allocate(body)
         rules.check(target.resource, body, live)
         ownership.write_owned(body, owners)
@@ -408,6 +414,16 @@ def _wrong_uid(target: Target, uid: str, live: Body) -> Refused:
         f"Precondition failed: UID in precondition: {uid}, "
         f"UID in object meta: {live['metadata']['uid']}",
     )
+
+
+def _drop_what_the_old_type_needed(body: Body, live: Body) -> None:
+    """A Service that changes its type loses what only the old one could have, if left as it was."""
+    if body["kind"] != "Service" or body["spec"]["type"] == live["spec"]["type"]:
+        return
+    kept = {"NodePort": ("externalTrafficPolicy",), "LoadBalancer": _OF_BALANCERS}
+    for name in set(_OF_BALANCERS) - set(kept.get(body["spec"]["type"], ())):
+        if name in live["spec"] and body["spec"].get(name) == live["spec"][name]:
+            del body["spec"][name]
 
 
 def _without_times(body: Body) -> Body:

@@ -26,7 +26,7 @@ _OWN_TO_EACH_SERVER: Final = (
     "deletionTimestamp",
     "selfLink",
 )
-_OWN_TO_EACH_SERVICE: Final = ("clusterIP", "clusterIPs", "nodePort")
+_OWN_TO_EACH_SERVICE: Final = ("clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort")
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,30 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apiserver.quantity import canonical
-from apiserver.resources import Body, Resource
+from apiserver.resources import MAPS, Body, Resource
 
 
 def fill_in(resource: Resource, body: Body) -> None:
     """Set the defaults of *body*'s kind, in place."""
     if resource.schema:
         _from_schema(body, resource.schema)
+    if not resource.custom:
+        _omit_empty(body)
     if (builtin := _BY_KIND.get(resource.kind)) is not None:
         builtin(body)
+
+
+def _omit_empty(body: Any) -> None:
+    """Drop empty lists and maps, as Go's `omitempty` does; empty structs stay."""
+    if isinstance(body, list):
+        for item in body:
+            _omit_empty(item)
+    if isinstance(body, dict):
+        for name, value in tuple(body.items()):
+            if value == [] or (value == {} and name in MAPS):
+                del body[name]
+            else:
+                _omit_empty(value)
 
 
 def _set(place: Body, **values: Any) -> None:
@@ -143,6 +158,10 @@ def _service(body: Body) -> None:
         _set(port, protocol="TCP", targetPort=port.get("port"))
     if spec["type"] in ("NodePort", "LoadBalancer"):
         _set(spec, externalTrafficPolicy="Cluster")
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    else:
+        _set(spec, sessionAffinityConfig={"clientIP": {"timeoutSeconds": 10800}})
     if spec["type"] == "LoadBalancer":
         _set(spec, allocateLoadBalancerNodePorts=True)
     _set(body, status={"loadBalancer": {}})
@@ -171,7 +190,7 @@ def _autoscaler(body: Body) -> None:
 
 def _disruption_budget(body: Body) -> None:
     counts = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
-    _set(body, status=dict.fromkeys(counts, 0))
+    _set(body, spec={}, status=dict.fromkeys(counts, 0))
 
 
 def _network_policy(body: Body) -> None:

@@ -47,15 +47,15 @@ def nodes(body: Body, shape: Shape) -> dict[Path, Any]:
     """
     Lay *body* out as path → value.
 
-    A leaf (a scalar, an empty map, an atomic list or map) has its value; what stands above leaves
-    has None.
+    A leaf (a scalar, an empty map, an atomic list or map) has its value; what stands above leaves,
+    or could, has None.
     """
     found: dict[Path, Any] = {}
 
     def walk(value: Any, path: Path, where: str) -> None:
         inner = _is_granular(value, where, shape)
         if path:
-            found[path] = None if inner and value else (value,)
+            found[path] = None if inner and (value or value == []) else (value,)
         if inner:
             for element, child, place in _children(value, where, shape):
                 walk(child, (*path, element), place)
@@ -133,38 +133,32 @@ def _merged_lists(
     return out
 
 
-def without(body: Any, paths: set[Path], shape: Shape) -> Any:
-    """Drop everything at and under *paths*."""
+def without(body: Any, paths: set[Path], shape: Shape, where: str = "") -> Any:
+    """Drop everything at and under *paths*; what gets empty by it becomes None."""
+    if not paths or not _is_granular(body, where, shape):
+        return body
     ends = {path[0] for path in paths if len(path) == 1}
-    deeper: dict[str, set[Path]] = {}
-    for path in paths:
-        if len(path) > 1:
-            deeper.setdefault(path[0], set()).add(path[1:])
-    return _without(body, ends, deeper, shape, "")
+    below: dict[str, set[Path]] = {}
+    for first, *rest in paths:
+        if rest:
+            below.setdefault(first, set()).add(tuple(rest))
+    kept = {}
+    for element, child, place in _children(body, where, shape):
+        left = without(child, below.get(element, set()), shape, place)
+        if element not in ends:
+            kept[element] = left if left or left == child else None
+    if isinstance(body, dict):
+        return {element[2:]: child for element, child in kept.items()}
+    return [*kept.values()]
 
 
-def _without(
-    value: Any, ends: set[str], deeper: Mapping[str, set[Path]], shape: Shape, where: str
-) -> Any:
-    if not _is_granular(value, where, shape):
-        return value
-    kept = []
-    for element, child, place in _children(value, where, shape):
-        if element in ends:
-            continue
-        below = deeper.get(element, set())
-        if below:
-            inner: dict[str, set[Path]] = {}
-            for path in below:
-                if len(path) > 1:
-                    inner.setdefault(path[0], set()).add(path[1:])
-            stops = {path[0] for path in below if len(path) == 1}
-            kept.append((element, _without(child, stops, inner, shape, place)))
-        else:
-            kept.append((element, child))
-    if isinstance(value, dict):
-        return {element[2:]: child for element, child in kept}
-    return [child for _, child in kept]
+def without_nulls(body: Any) -> Any:
+    """Drop what is None."""
+    if isinstance(body, dict):
+        return {name: without_nulls(child) for name, child in body.items() if child is not None}
+    if isinstance(body, list):
+        return [without_nulls(item) for item in body]
+    return body
 
 
 def encoded(paths: set[Path]) -> Body:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from apiserver import fieldsets
 from apiserver.failures import Refused
 from apiserver.fieldsets import Path
-from apiserver.resources import Body, Resource
+from apiserver.resources import MAPS, Body, Resource
 
 _SYSTEM_METADATA: Final = (
     "name",
@@ -26,9 +26,6 @@ _NOBODYS: Final[set[Path]] = {
     ("f:metadata",),
     *(("f:metadata", f"f:{name}") for name in _SYSTEM_METADATA),
 }
-_MAPS: Final = tuple(
-    f"f:{name}" for name in ("labels", "annotations", "data", "binaryData", "limits", "requests")
-)
 
 
 class Manager(NamedTuple):
@@ -94,13 +91,15 @@ def _bare(body: Body) -> Body:
 
 def updated(live: Body, new: Body, resource: Resource, manager: Manager) -> Owned:
     """Owners after *manager* replaced *live* by *new*: what it changed is its own."""
+    if "uid" in live["metadata"] and "managedFields" not in live["metadata"]:
+        return {}  # an object nobody owns a field of is not tracked any more
     shape = resource.shape
     gone, changed = fieldsets.compare(_bare(live), _bare(new), shape)
     mine = (fieldsets.members(_bare(new), shape) & changed) | {
-        path for path in changed if path[-1] in _MAPS
+        path for path in changed if path[-1][2:] in MAPS
     }
     owners: Owned = {}
-    before = owned(live) if live else {}
+    before = owned(live)
     for other, (paths, time) in before.items():
         kept = paths - gone if other == manager else paths - gone - changed
         owners[other] = (kept, time)
@@ -125,6 +124,9 @@ def applied(
     """
     shape = resource.shape
     owners = owned(live)
+    if "uid" in live["metadata"] and not owners:
+        everybody = Manager("Update", "before-first-apply", resource.api_version)
+        owners[everybody] = (fieldsets.members(_bare(live), shape) - _NOBODYS, now())
     last = owners.get(manager, (set(), ""))[0]
     mine = fieldsets.members(config, shape)
     result = fieldsets.merged(live, config, shape)
@@ -144,8 +146,9 @@ def applied(
         if other != manager
     }
     moved = bool(gone or changed) or mine != last
-    after[manager] = (mine, now() if moved else owners[manager][1])
-    return result, after
+    after[manager] = (mine, now() if moved or manager not in owners else owners[manager][1])
+    status = {"status": result["status"]} if "status" in result else {}
+    return {**fieldsets.without_nulls({**result, "status": None}), **status}, after
 
 
 def _pruned(result: Body, last: set[Path], managed: set[Path], resource: Resource) -> Body:

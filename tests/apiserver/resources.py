@@ -15,6 +15,12 @@ Shape = Mapping[str, tuple[str, ...]]
 ATOMIC: Final[tuple[str, ...]] = ()
 SET: Final = ("=",)
 
+MAPS: Final = (
+    *("labels", "annotations", "matchLabels", "nodeSelector"),
+    *("data", "binaryData", "limits", "requests"),
+)
+"""Fields whose keys are the user's, whatever the kind."""
+
 _METADATA: Final[Shape] = {
     "metadata.finalizers": SET,
     "metadata.ownerReferences": ("uid",),

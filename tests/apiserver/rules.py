@@ -11,6 +11,7 @@ Cause = tuple[str, str]
 
 _SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _LABEL: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+_HANDLERS: Final = {"httpGet", "tcpSocket", "exec", "grpc"}
 _IMMUTABLE: Final = "field is immutable"
 
 
@@ -18,9 +19,17 @@ def check(resource: Resource, new: Body, old: Body | None) -> None:
     """Raise `Refused` (422) where *new* is invalid, or may not follow *old*."""
     causes = [*_metadata(resource, new), *_BY_KIND.get(resource.kind, _anything)(new)]
     if old is not None:
+        causes += _no_new_finalizers(new, old)
         causes += _CHANGES.get(resource.kind, _any_change)(new, old)
     if causes:
         raise invalid(resource, new["metadata"].get("name", ""), causes)
+
+
+def _no_new_finalizers(new: Body, old: Body) -> Iterator[Cause]:
+    before, after = old["metadata"], new["metadata"]
+    added = set(after.get("finalizers", ())) - set(before.get("finalizers", ()))
+    if "deletionTimestamp" in before and added:
+        yield "metadata.finalizers", f"Forbidden: no new finalizers can be added: {sorted(added)}"
 
 
 def _anything(_: Body) -> Iterator[Cause]:
@@ -51,16 +60,24 @@ def _metadata(resource: Resource, body: Body) -> Iterator[Cause]:
 def _pod_spec(spec: Mapping[str, Any], path: str) -> Iterator[Cause]:
     if not spec.get("containers"):
         yield f"{path}.containers", "Required value"
+    for index, volume in enumerate(spec.get("volumes", ())):
+        if len(volume) > 2:
+            yield f"{path}.volumes[{index}]", "Forbidden: may not specify more than 1 volume type"
+    volumes = {volume["name"] for volume in spec.get("volumes", ())}
     for index, container in enumerate(spec.get("containers", ())):
-        for required in ("name", "image"):
-            if not container.get(required):
-                yield f"{path}.containers[{index}].{required}", "Required value"
-    declared = {volume["name"] for volume in spec.get("volumes", ())}
-    for index, container in enumerate(spec.get("containers", ())):
-        for number, mount in enumerate(container.get("volumeMounts", ())):
-            if mount.get("name") not in declared:
-                place = f"{path}.containers[{index}].volumeMounts[{number}].name"
-                yield place, f'Not found: "{mount.get("name")}"'
+        yield from _container(container, f"{path}.containers[{index}]", volumes)
+
+
+def _container(container: Mapping[str, Any], path: str, volumes: set[str]) -> Iterator[Cause]:
+    for required in ("name", "image"):
+        if not container.get(required):
+            yield f"{path}.{required}", "Required value"
+    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+        if name in container and not _HANDLERS & container[name].keys():
+            yield f"{path}.{name}", "Required value: must specify a handler type"
+    for number, mount in enumerate(container.get("volumeMounts", ())):
+        if mount.get("name") not in volumes:
+            yield f"{path}.volumeMounts[{number}].name", f'Not found: "{mount.get("name")}"'
 
 
 def _workload(body: Body) -> Iterator[Cause]:
@@ -84,6 +101,9 @@ def _service(body: Body) -> Iterator[Cause]:
     spec = body["spec"]
     if not spec.get("ports") and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
         yield "spec.ports", "Required value"
+    outside = spec["type"] in ("NodePort", "LoadBalancer")
+    if "externalTrafficPolicy" in spec and not outside:
+        yield "spec.externalTrafficPolicy", "Invalid value: may only be set for outside types"
     ports = spec.get("ports", ())
     for index, port in enumerate(ports):
         if len(ports) > 1 and not port.get("name"):

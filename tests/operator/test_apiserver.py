@@ -102,9 +102,6 @@ async def test_answers_what_a_real_one_answered(server: ApiServer) -> None:
         assert await held(api, "conversation") == recorded()
 
 
-CONTROLLED = ("Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget")
-
-
 def without_the_controllers_part(answers: list[Body]) -> list[Body]:
     """Controllers write status, and with it versions and managers."""
     return [
