@@ -14,6 +14,7 @@ from modelserver_runtime.settings import Settings
 
 EXIT_USAGE = 64
 EXIT_MODEL = 78
+SWITCH_SECONDS = 0.0005  # the event loop waits for the worker thread no longer than this
 TERMINATION_BYTES = 4096  # what the kubelet keeps
 
 
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         _report(json.dumps({"reason": "InvalidSetting", "message": str(error)}), sys.stderr)
         return EXIT_USAGE
     _limit_threads()
+    sys.setswitchinterval(SWITCH_SECONDS)
     return _serve(settings)
 
 

@@ -57,6 +57,7 @@ def create_app(
         starting = asyncio.create_task(_start(serving, on_load_failure))
         yield
         starting.cancel()
+        serving.stop()
 
     app = RuntimeApp(
         serving,

@@ -5,9 +5,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from modelserver_runtime.errors import DigestMismatch, LoadError, ModelLoadFailed, ModelNotFound
 
@@ -92,9 +99,22 @@ class Golden(_Part):
     """Rows and the exact answers scikit-learn gave when the artifact was made."""
 
     tolerance: Annotated[float, Field(ge=0, le=1e-3)]
-    rows: tuple[tuple[Scalar, ...], ...]
+    rows: Annotated[tuple[tuple[Scalar, ...], ...], Field(min_length=1)]
     predictions: tuple[Any, ...]
     probabilities: tuple[tuple[float, ...], ...] | None = None
+
+    @model_validator(mode="after")
+    def _every_row_has_its_answer(self) -> Self:
+        # A row without an answer would be skipped, and the model called verified.
+        if len(self.predictions) != len(self.rows):
+            raise ValueError(f"{len(self.rows)} rows, but {len(self.predictions)} predictions")
+        if self.probabilities is None:
+            return self
+        if len(self.probabilities) != len(self.rows):
+            raise ValueError(f"{len(self.rows)} rows, but {len(self.probabilities)} probabilities")
+        if len({len(row) for row in self.probabilities}) != 1:
+            raise ValueError("the probabilities of the rows differ in length")
+        return self
 
 
 class Histogram(_Part):
@@ -120,6 +140,13 @@ class Manifest(_Part):
     framework_versions: Mapping[str, str] = {}
     golden: Golden | None = None
     baseline: Mapping[str, Histogram] = {}
+
+    @model_validator(mode="after")
+    def _golden_rows_fit(self) -> Self:
+        width = len(self.signature.features)
+        if self.golden is not None and any(len(row) != width for row in self.golden.rows):
+            raise ValueError(f"a golden row has not the {width} values of the signature")
+        return self
 
 
 @dataclass(frozen=True)

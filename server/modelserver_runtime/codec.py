@@ -1,6 +1,7 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
@@ -53,6 +54,7 @@ class Codec:
         self._decode_row = msgspec.json.Decoder(row).decode
         self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
         numeric = all(feature.type != "string" for feature in signature.features)
+        self._width = len(signature.features)
         self._dtype: type = np.float64 if numeric else object
 
     def decode_row(self, body: bytes) -> Rows:
@@ -79,12 +81,26 @@ class Codec:
             batch = self._decode_batch(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.batch_model, body, error) from None
-        return np.array([astuple(row) for row in batch.records], dtype=self._dtype)
+        records = batch.records
+        if self._dtype is object:
+            return np.array([astuple(row) for row in records], dtype=object)
+        # From an iterator: half the time of a list of tuples.
+        cells = chain.from_iterable(map(astuple, records))
+        flat = np.fromiter(cells, dtype=np.float64, count=len(records) * self._width)
+        return flat.reshape(len(records), self._width)
 
 
 def encode_one(outcome: Outcome) -> bytes:
     """The answer of /predict for a batch of one row."""
-    return orjson.dumps(_column_values(outcome)[0] | {"timestamp": timestamp()})
+    probabilities, confidence = outcome.probabilities, outcome.confidence
+    return orjson.dumps(
+        {
+            "prediction": outcome.predictions[:1].tolist()[0],
+            "probability": None if probabilities is None else probabilities[0].tolist(),
+            "confidence": None if confidence is None else confidence[0].tolist(),
+            "timestamp": timestamp(),
+        }
+    )
 
 
 def encode_batch(outcome: Outcome) -> bytes:

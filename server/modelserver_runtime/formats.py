@@ -1,7 +1,10 @@
 """Turns the bytes of a model file into an estimator, without running any of them."""
 
 import io
+import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,16 +46,16 @@ def parse(content: bytes, format_: str, path: str) -> Any:
         UnsafeFormat: the file names types outside the allow-list.
         ModelLoadFailed: the file is damaged, or of another format.
     """
+    parser = _PARSERS.get(format_)
+    if parser is None:
+        raise UnsafeFormat(f"{path} has the format {format_!r}, which this runtime does not load")
     try:
-        return _PARSERS[format_](content)
-    except KeyError:
-        raise UnsafeFormat(
-            f"{path} has the format {format_!r}, which this runtime does not load"
-        ) from None
+        return parser(content)
     except (UnsafeFormat, ModelLoadFailed):
         raise
     except _DAMAGED as error:
-        raise ModelLoadFailed(f"{path} is no {format_} file that can be loaded: {error}") from error
+        why = str(error) or type(error).__name__
+        raise ModelLoadFailed(f"{path} is no {format_} file that can be loaded: {why}") from error
 
 
 def _parse_skops(content: bytes) -> Any:
@@ -82,6 +85,10 @@ _PARSERS: Mapping[str, Callable[[bytes], Any]] = {"skops": _parse_skops, "joblib
 # they should be.
 _DAMAGED = (
     zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+    struct.error,
+    MemoryError,  # a damaged length asks for more than there is
     ValueError,
     TypeError,
     LookupError,

@@ -3,9 +3,10 @@
 import hashlib
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import structlog
@@ -23,7 +24,7 @@ from modelserver_runtime.artifact import (
     Signature,
     open_artifact,
 )
-from modelserver_runtime.engines import Engine, Outcome, Rows
+from modelserver_runtime.engines import Engine, Rows
 from modelserver_runtime.engines.sklearn import SklearnEngine
 from modelserver_runtime.errors import (
     DigestMismatch,
@@ -33,13 +34,19 @@ from modelserver_runtime.errors import (
     UnsafeFormat,
     VersionMismatch,
 )
-from modelserver_runtime.model import ServedModel
+from modelserver_runtime.model import Cost, ServedModel
 from modelserver_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from modelserver_runtime.engines.selection import Choice
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _FORMAT_OF_SUFFIX = {".skops": "skops", ".joblib": "joblib", ".onnx": "onnx"}
 _WARM_UP_RUNS = 20
+_WARM_UP_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -65,15 +72,16 @@ def load(settings: Settings) -> ServedModel:
     reference = SklearnEngine(parsed.estimator)
     if parsed.manifest.golden is not None:
         _require_golden(reference, parsed.manifest, parsed.manifest.golden)
-    engine, reason = _choose_engine(parsed, reference)
+    choice = _run(lambda: _choose(parsed.estimator, parsed.manifest, reference))
     model = ServedModel(
         name=settings.model_name or parsed.manifest.name,
         digest=parsed.digest,
         format=parsed.format,
         manifest=parsed.manifest,
-        engine=engine,
-        engine_reason=reason,
-        seconds_per_row=_warm_up(engine, parsed.manifest),
+        engine=choice.engine,
+        engine_reason=choice.reason,
+        rows_checked=choice.rows_checked,
+        cost=_warm_up(choice.engine, parsed.manifest),
     )
     log.info(
         "model loaded",
@@ -81,9 +89,10 @@ def load(settings: Settings) -> ServedModel:
         version=model.version,
         digest=model.digest,
         format=model.format,
-        engine=engine.name,
-        engine_reason=reason,
-        microseconds_per_row=round(model.seconds_per_row * 1e6, 1),
+        engine=choice.engine.name,
+        engine_reason=choice.reason,
+        first_row_microseconds=round(model.cost.first_row_seconds * 1e6, 1),
+        next_row_microseconds=round(model.cost.next_row_seconds * 1e6, 1),
         seconds=round(time.perf_counter() - started, 3),
     )
     return model
@@ -230,7 +239,7 @@ def _require_shape(estimator: Any, manifest: Manifest) -> None:
 
 
 def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
-    outcome = _run(engine, as_rows(golden.rows, manifest.signature))
+    outcome = _run(lambda: engine.run(as_rows(golden.rows, manifest.signature)))
     for i, want in enumerate(golden.predictions):
         got = outcome.predictions[i].tolist()
         if not _same(got, want, golden.tolerance):
@@ -267,26 +276,36 @@ def as_rows(rows: Any, signature: Signature) -> Rows:
     return np.array([list(row) for row in rows], dtype=np.float64 if numeric else object)
 
 
-def _run(engine: Engine, rows: Rows) -> Outcome:
+def _run(work: Callable[[], T]) -> T:
+    """Whatever a damaged or ill-described model raises while it computes is a failed load."""
     try:
-        return engine.run(rows)
+        return work()
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         raise ModelLoadFailed(
             f"the model cannot answer a row of its own signature: {error}"
         ) from error
 
 
-def _choose_engine(parsed: _Parsed, reference: SklearnEngine) -> tuple[Engine, str]:
-    return reference, f"{type(parsed.estimator).__name__} is answered by scikit-learn itself"
+def _choose(estimator: Any, manifest: Manifest, reference: SklearnEngine) -> "Choice":
+    # Imported here: scikit-learn's tree takes a second, and the port should be open before.
+    from modelserver_runtime.engines.selection import choose  # noqa: PLC0415
+
+    return choose(estimator, manifest, reference)
 
 
-def _warm_up(engine: Engine, manifest: Manifest) -> float:
-    """Answer a row until nothing is first any more; the median time is the cost of one row."""
+def _warm_up(engine: Engine, manifest: Manifest) -> Cost:
+    """Answer rows until nothing is first any more, and measure what they cost."""
     row = _typical_row(manifest)
+    one = _median_seconds(engine, row)
+    many = _median_seconds(engine, np.repeat(row, _WARM_UP_ROWS, axis=0))
+    return Cost(one, max(0.0, (many - one) / (_WARM_UP_ROWS - 1)))
+
+
+def _median_seconds(engine: Engine, rows: Rows) -> float:
     times = []
     for _ in range(_WARM_UP_RUNS):
         started = time.perf_counter()
-        _run(engine, row)
+        _run(lambda: engine.run(rows))
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 

@@ -7,6 +7,28 @@ from modelserver_runtime.artifact import Manifest
 from modelserver_runtime.engines import Engine, Outcome, Rows
 
 
+@dataclass(frozen=True)
+class Cost:
+    """
+    What a prediction costs, measured at load.
+
+    Args:
+        first_row_seconds: a request of one row.
+        next_row_seconds: each further row.
+    """
+
+    first_row_seconds: float
+    next_row_seconds: float
+
+    def rows_within(self, seconds: float, *, at_most: int) -> int:
+        """The most rows that cost no more than *seconds*; 0 when one is too much."""
+        if self.first_row_seconds > seconds:
+            return 0
+        if self.next_row_seconds <= 0:
+            return at_most
+        return min(at_most, 1 + int((seconds - self.first_row_seconds) / self.next_row_seconds))
+
+
 @dataclass(frozen=True, eq=False)
 class ServedModel:
     """
@@ -18,7 +40,8 @@ class ServedModel:
         format: format of the file that was loaded.
         engine: what computes the answers.
         engine_reason: why this engine, and not a faster one, was taken.
-        seconds_per_row: measured at load, one row at a time.
+        rows_checked: on how many rows the engine was compared with scikit-learn.
+        cost: measured at load.
     """
 
     name: str
@@ -27,7 +50,8 @@ class ServedModel:
     manifest: Manifest
     engine: Engine
     engine_reason: str
-    seconds_per_row: float
+    rows_checked: int
+    cost: Cost
 
     @property
     def version(self) -> str:
@@ -63,6 +87,7 @@ class ServedModel:
             "format": self.format,
             "engine": self.engine.name,
             "engine_reason": self.engine_reason,
+            "engine_rows_checked": self.rows_checked,
             "framework_versions": dict(manifest.framework_versions),
             "created": manifest.created,
         }

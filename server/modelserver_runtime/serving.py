@@ -9,13 +9,15 @@ from typing import TypeVar
 
 import structlog
 
+from modelserver_runtime.batching import Batcher
 from modelserver_runtime.codec import Codec
-from modelserver_runtime.engines import Outcome, Rows
+from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.errors import (
     InvalidRequest,
     LoadError,
     LoadTimeout,
     ModelAbsent,
+    ModelLoadFailed,
     ModelNotFound,
     ModelUnavailable,
 )
@@ -28,15 +30,36 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 INLINE_ROWS = 64
-"""Requests of more rows are answered in the worker thread, so that they do not stall small ones."""
+"""Requests of more rows go to the worker thread, so that they do not stall small ones."""
+
+INLINE_BYTES = 64 * 1024
+"""Bodies of more bytes are decoded beside the event loop, for the same reason."""
+
+WAITING_BATCHES = 64
+"""Requests of the largest size that may wait for the worker."""
+
+INLINE_SECONDS = 0.0002
+"""
+What one request may cost on the event loop.
+
+A thread and back costs about half of that; and a model whose cost is mostly per call gains more
+from batches than it loses by waiting.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A model with the codec of its signature."""
+    """
+    A model with what it takes to ask it.
+
+    Args:
+        inline_rows: requests of at most so many rows are answered on the event loop.
+    """
 
     model: ServedModel
     codec: Codec
+    batcher: Batcher
+    inline_rows: int
 
 
 class Serving:
@@ -66,14 +89,42 @@ class Serving:
             self.failure = LoadTimeout(f"the model was not loaded within {limit:g} seconds")
         except LoadError as error:
             self.failure = error
+        except (
+            MemoryError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            log.exception("loading broke")
+            self.failure = ModelLoadFailed(f"loading broke with {type(error).__name__}")
         else:
-            codec = Codec(model.manifest.signature, max_rows=self.settings.max_batch_rows)
-            self._ready = Ready(model, codec)
+            self._ready = self._ready_with(model)
             self.metrics.model = model
             gc.collect()
             gc.freeze()  # the model lives as long as the process: no collection need visit it
             return
         log.error("model not loaded", reason=self.failure.reason, message=str(self.failure))
+
+    def stop(self) -> None:
+        """Take no more predictions."""
+        if self._ready is not None:
+            self._ready.batcher.close()
+
+    def _ready_with(self, model: ServedModel) -> Ready:
+        settings = self.settings
+        batcher = Batcher(
+            model.predict,
+            max_waiting_rows=settings.max_batch_rows * WAITING_BATCHES,
+            seconds=settings.request_timeout_seconds,
+        )
+        codec = Codec(model.manifest.signature, max_rows=settings.max_batch_rows)
+        inline_rows = model.cost.rows_within(INLINE_SECONDS, at_most=INLINE_ROWS)
+        log.info("serving", model=model.name, inline_rows=inline_rows)
+        return Ready(model, codec, batcher, inline_rows)
 
     @property
     def model(self) -> ServedModel | None:
@@ -105,21 +156,37 @@ class Serving:
 
     async def predict(self, rows: Rows) -> Outcome:
         """
-        Answer *rows*, on the event loop when they are few.
+        Answer *rows*: on the event loop when that is quick, else in the worker.
 
         Raises:
-            InvalidRequest: more rows than one request may have.
+            InvalidRequest: too many rows, or values that the model cannot compute with.
+            Overloaded: the worker has too much to do.
         """
-        model = self.require().model
+        ready = self.require()
         count = len(rows)
         if count > self.settings.max_batch_rows:
             raise InvalidRequest(
                 f"{count} rows, but one request may have {self.settings.max_batch_rows}"
             )
         self.metrics.batch_rows.observe(count)
-        if count <= INLINE_ROWS:
-            return model.predict(rows)
-        return await asyncio.to_thread(model.predict, rows)
+        try:
+            if count <= ready.inline_rows:
+                return ready.model.predict(rows)
+            return await ready.batcher.predict(rows)
+        except OutOfRange as error:
+            raise InvalidRequest(str(error)) from None
+
+    async def decode(self, function: Callable[[bytes], T], body: bytes) -> T:
+        """Decode *body*, beside the event loop when it is big."""
+        if len(body) <= INLINE_BYTES:
+            return function(body)
+        return await self.require().batcher.convert(function, body)
+
+    async def encode(self, function: Callable[[Outcome], bytes], outcome: Outcome) -> bytes:
+        """Encode *outcome*, beside the event loop when it is big."""
+        if len(outcome.predictions) <= INLINE_ROWS:
+            return function(outcome)
+        return await self.require().batcher.convert(function, outcome)
 
 
 async def _in_daemon_thread(work: Callable[[], T]) -> T:
@@ -138,7 +205,7 @@ async def _in_daemon_thread(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the awaiting side, whatever it is
+        except BaseException as error:  # noqa: BLE001 - handed over: it is raised where it is awaited
             loop.call_soon_threadsafe(settle, None, error)
         else:
             loop.call_soon_threadsafe(settle, result, None)

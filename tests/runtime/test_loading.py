@@ -207,7 +207,13 @@ def test_an_answer_unlike_the_recorded_one_is_refused(artifact: Path) -> None:
 
 def test_a_signature_of_another_width_is_refused(artifact: Path) -> None:
     """Model and manifest must speak of the same columns and classes."""
-    edit_manifest(artifact, lambda m: m["signature"]["features"].pop())
+
+    def narrow(manifest: dict[str, Any]) -> None:
+        manifest["signature"]["features"].pop()
+        for row in manifest["golden"]["rows"]:
+            row.pop()
+
+    edit_manifest(artifact, narrow)
     with pytest.raises(errors.ModelLoadFailed, match=r"30 features.*describes 29"):
         load_from(artifact)
 

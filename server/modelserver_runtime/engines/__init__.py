@@ -37,3 +37,25 @@ class Engine(Protocol):
 
     def run(self, rows: Rows) -> Outcome:
         """Answer *rows*, at least one."""
+
+
+class Unsupported(Exception):
+    """An engine cannot compute this estimator; the message says what it does not know."""
+
+
+class OutOfRange(Exception):
+    """A row has a value that the model's arithmetic cannot hold: the client's mistake, not ours."""
+
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def require_float32_range(rows: Rows) -> None:
+    """
+    Refuse what float32 would make infinite.
+
+    Raises:
+        OutOfRange.
+    """
+    if rows.size and float(np.nanmax(np.abs(rows))) > FLOAT32_MAX:
+        raise OutOfRange("a value is too large for this model, which computes in float32")

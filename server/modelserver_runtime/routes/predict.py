@@ -18,8 +18,9 @@ def predict_routes(serving: Serving) -> dict[str, HotRoute]:
     async def batch_predict(exchange: Exchange) -> Answer:
         exchange.require_json()
         ready = serving.require()
-        rows = ready.codec.decode_batch(await exchange.body())
-        return Answer(200, encode_batch(await serving.predict(rows)))
+        rows = await serving.decode(ready.codec.decode_batch, await exchange.body())
+        outcome = await serving.predict(rows)
+        return Answer(200, await serving.encode(encode_batch, outcome))
 
     return {
         "/predict": HotRoute("predict", predict),
