@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 _PATIENCE: Final = 0.1
-"""What has failed for long is tried less often: it waits a tenth of the time it has been failing."""
+"""What has failed for long is tried less often: after a tenth of the time it has been failing."""
 
 
 class _Wait(NamedTuple):
@@ -37,9 +37,10 @@ class Workqueue(Generic[K]):
         longest_seconds: the longest delay between retries of what keeps failing.
         quiet_seconds: how long nothing may have been added before a key runs again.
         impatient_seconds: how long a key waits at most, however often it is added.
+        scale: multiplies the delays of retries.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a time of its own
         self,
         *,
         base_seconds: float = 0.1,
@@ -47,6 +48,7 @@ class Workqueue(Generic[K]):
         longest_seconds: float = 60.0,
         quiet_seconds: float = 0.2,
         impatient_seconds: float = 1.5,
+        scale: float = 1.0,
     ) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: dict[K, _Wait] = {}
@@ -54,7 +56,8 @@ class Workqueue(Generic[K]):
         self._resting: dict[K, asyncio.TimerHandle] = {}
         self._planned: dict[K, asyncio.TimerHandle] = {}
         self._failing: dict[K, _Failing] = {}
-        self._base, self._cap, self._longest = base_seconds, cap_seconds, longest_seconds
+        self._base, self._cap = base_seconds * scale, cap_seconds * scale
+        self._longest = longest_seconds * scale
         self._quiet, self._impatient = quiet_seconds, impatient_seconds
 
     def __len__(self) -> int:
