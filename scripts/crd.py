@@ -114,8 +114,6 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     if "description" in schema:
         absent = f"\n\nDefault: {node[WHEN_ABSENT]}." if WHEN_ABSENT in node else ""
         schema["description"] = _unwrapped(schema["description"] + absent)
-    if node.get("default") not in (None, "", [], {}):
-        schema["default"] = node["default"]
     if schema.get("type") == "integer":
         schema["format"] = "int32" if schema.get("maximum", INT32_MAX + 1) <= INT32_MAX else "int64"
     if "items" in node:
@@ -126,7 +124,21 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         schema["properties"] = {
             name: _structural(value, definitions) for name, value in node["properties"].items()
         }
-    return schema
+    default = _default(node.get("default"), schema.get("properties", {}))
+    return schema if default is None else {**schema, "default": default}
+
+
+def _default(value: Any, fields: dict[str, Any]) -> Any:
+    """
+    Say what the API server fills in; of a section only what its fields do not say themselves.
+
+    The API server goes on with the fields after it has filled in a section, be it an empty one.
+    """
+    if not isinstance(value, dict):
+        return None if value in (None, "", []) else value
+    own = {name: field.get("default") for name, field in fields.items()}
+    left = {name: v for name, v in value.items() if v not in (None, "", [], {}, own.get(name))}
+    return left if left or any(default is not None for default in own.values()) else None
 
 
 _KEPT: Final = (

@@ -74,7 +74,7 @@ INVALID = (
         "configMap without digest",
         _model(source={"configMap": {"name": "spam"}}),
         "spec.model.digest",
-        "a model from a ConfigMap needs its digest: write sha256:",
+        "a model from outside the image needs its digest: write sha256:",
     ),
     Invalid(
         "configMap name in capitals",

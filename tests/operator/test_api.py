@@ -33,22 +33,35 @@ def test_the_smallest_modelserver_needs_a_source_only() -> None:
         "0b1e",
         3,
     )
-    assert server.spec.model_dump() == {
+    assert server.spec.model_dump(exclude_none=True, by_alias=True) == {
         "model": {
-            "name": None,
-            "version": None,
-            "source": {"bundled": {"path": "/models/breast-cancer"}, "config_map": None},
-            "digest": None,
+            "source": {"bundled": {"path": "/models/breast-cancer"}},
             "formats": ("skops", "onnx"),
         },
         "image": "",
-        "image_pull_policy": "IfNotPresent",
-        "image_pull_secrets": (),
-        "replicas": None,
+        "imagePullPolicy": "IfNotPresent",
+        "imagePullSecrets": (),
         "resources": {
             "requests": {"cpu": "250m", "memory": "256Mi"},
             "limits": {"cpu": "500m", "memory": "512Mi"},
         },
+        "server": {
+            "logLevel": "INFO",
+            "maxBatchRows": 1000,
+            "maxBodyBytes": 8_388_608,
+            "maxConcurrency": 256,
+            "requestTimeoutSeconds": 30,
+            "loadTimeoutSeconds": 300,
+            "drainSeconds": 8,
+        },
+        "service": {"type": "ClusterIP", "port": 80, "annotations": {}},
+        "disruptionBudget": {"policy": "Default"},
+        "networkPolicy": {"policy": "Restricted"},
+        "monitoring": {"policy": "Auto", "interval": "30s", "labels": {}},
+        "rollout": {"maxSurge": "25%", "minReadySeconds": 10, "progressDeadlineSeconds": 600},
+        "scheduling": {"nodeSelector": {}, "tolerations": ()},
+        "podMetadata": {"labels": {}, "annotations": {}},
+        "serviceAccount": {"annotations": {}},
         "suspend": False,
     }
 

@@ -4,9 +4,19 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from modelserver_operator.api.autoscaling import Autoscaling
+from modelserver_operator.api.disruption_budget import DisruptionBudget
 from modelserver_operator.api.model import Model
+from modelserver_operator.api.monitoring import Monitoring
+from modelserver_operator.api.network_policy import NetworkPolicy
+from modelserver_operator.api.pod_metadata import PodMetadata
 from modelserver_operator.api.reference import LocalReference
 from modelserver_operator.api.resources import Resources
+from modelserver_operator.api.rollout import Rollout
+from modelserver_operator.api.scheduling import Scheduling
+from modelserver_operator.api.server import ServerSettings
+from modelserver_operator.api.service import Service
+from modelserver_operator.api.service_account import ServiceAccount
 from modelserver_operator.api.wire import ListType, WhenAbsent, Wire, pattern
 
 _IMAGE: Final = (
@@ -38,7 +48,7 @@ class ModelServerSpec(Wire):
     """When a node pulls the image."""
 
     image_pull_secrets: Annotated[
-        tuple[LocalReference, ...], Field(max_length=16), ListType("map", key="name")
+        tuple[LocalReference, ...], Field(max_length=16), ListType("map", keys=("name",))
     ] = ()
     """Secrets with the credentials of the image's registry."""
 
@@ -56,5 +66,42 @@ class ModelServerSpec(Wire):
     )
     """What each pod asks for and may use. Taken as a whole: what you leave out of it is not set."""
 
+    autoscaling: Annotated[Autoscaling | None, WhenAbsent("no autoscaler of the operator's")] = None
+    """Let the number of pods follow the load, instead of `replicas`."""
+
+    server: ServerSettings = ServerSettings()
+    """How the runtime in each pod behaves. A change is rolled out like a new model."""
+
+    service: Service = Service()
+    """The address that clients use."""
+
+    disruption_budget: DisruptionBudget = DisruptionBudget()
+    """How many pods a drain of nodes may take away at one time."""
+
+    network_policy: NetworkPolicy = NetworkPolicy()
+    """Who may reach the pods, and whom they may reach."""
+
+    monitoring: Monitoring = Monitoring()
+    """How Prometheus finds the metrics."""
+
+    rollout: Rollout = Rollout()
+    """How pods are replaced after a change: new ones first, so that no request meets fewer."""
+
+    scheduling: Scheduling = Scheduling()
+    """On which nodes the pods run."""
+
+    pod_metadata: PodMetadata = PodMetadata()
+    """Labels and annotations that the pods have besides those of the operator."""
+
+    service_account: ServiceAccount = ServiceAccount()
+    """The identity of the pods: a ServiceAccount of their own, without a token for the cluster."""
+
     suspend: bool = False
     """Run no pods, keep everything else. The number of replicas is remembered."""
+
+    @property
+    def guaranteed_replicas(self) -> int | None:
+        """The number of pods that is asked for at the least; None where others own the number."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return self.replicas

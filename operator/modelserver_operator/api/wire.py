@@ -77,16 +77,16 @@ def pattern(expression: str, message: str) -> Rule:
 
 @dataclasses.dataclass(frozen=True)
 class ListType:
-    """How server-side apply merges a list: as a whole, as a set, or by the key of its items."""
+    """How server-side apply merges a list: as a whole, as a set, or by the keys of its items."""
 
     type: Literal["atomic", "set", "map"]
-    key: str = ""
+    keys: tuple[str, ...] = ()
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         schema = {**handler(core), "x-kubernetes-list-type": self.type}
-        return {**schema, "x-kubernetes-list-map-keys": [self.key]} if self.key else schema
+        return {**schema, "x-kubernetes-list-map-keys": [*self.keys]} if self.keys else schema
 
 
 @dataclasses.dataclass(frozen=True)
