@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from modelserver_operator.api.core import Behavior, MetricSpec
+from modelserver_operator.api.metric import Behavior, MetricSpec
 from modelserver_operator.api.wire import ListType, Rule, WhenAbsent, Wire
 
 CPU_TARGET_PERCENT: Final = 70

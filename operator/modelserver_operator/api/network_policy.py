@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelserver_operator.api.core import EgressRule, Peer
+from modelserver_operator.api.peer import EgressRule, Peer
 from modelserver_operator.api.wire import ListType, WhenAbsent, Wire
 
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from modelserver_operator.api.core import Affinity, Toleration, TopologySpreadConstraint
 from modelserver_operator.api.metadata import Labels
+from modelserver_operator.api.placement import Affinity, Toleration, TopologySpreadConstraint
 from modelserver_operator.api.reference import ObjectName
 from modelserver_operator.api.wire import ListType, WhenAbsent, Wire
 
