@@ -6,6 +6,7 @@ may be nor what the words of an enum are nor what goes together, so each use add
 """
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,7 +41,11 @@ _KEY_WITH_VALUES: Final = Rule(
     message="In and NotIn need values to compare with, Exists and DoesNotExist take none",
     field="values",
 )
+WHOLE: Final[Node] = {"x-kubernetes-map-type": "atomic"}
+"""Who changes a part changes the whole: two people's labels make no selector."""
+
 LABEL_SELECTOR: Final[Mapping[str, Node]] = {
+    "V1LabelSelector": WHOLE,
     "V1LabelSelectorRequirement": {RULES: [_KEY_WITH_VALUES]},
     "V1LabelSelectorRequirement.operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
     "V1LabelSelectorRequirement.values": {"maxItems": 64},
@@ -70,7 +75,7 @@ class CoreType:
     def node(self) -> Node:
         """The schema, references put in place and limits added."""
         whole = getattr(client, self.name).model_json_schema()
-        documentation = {"description": f"{self.name[2:]} in Kubernetes", "url": self.url}
+        documentation = {"description": self.name[2:], "url": self.url}
         return {
             **self._type(self.name, whole, whole.get("$defs", {})),
             "externalDocs": documentation,
@@ -80,8 +85,8 @@ class CoreType:
         """
         Return *value* as the API server will write it in a child.
 
-        That is with canonical quantities and without empty lists and maps. What this version does
-        not know is kept.
+        That is with canonical quantities and without empty texts, lists and maps. What this version
+        does not know is kept.
         """
         return _read(value, self.node, "")
 
@@ -126,9 +131,9 @@ class CoreType:
 
 
 def _described(node: Node) -> Node:
-    """Take the description without what the package's generator says of its Python classes."""
-    text = node.get("description", "").partition("\n\nAttributes:")[0]
-    return {"description": text.replace("\n", " ")} if text else {}
+    """Take the first sentence of the description; the link of the whole type leads to the rest."""
+    text = " ".join(node.get("description", "").partition("\n\nAttributes:")[0].split())
+    return {"description": re.split(r"(?<=\.)(?<!e\.g\.) (?=[A-Z])", text)[0]} if text else {}
 
 
 def _published(node: Node) -> Node:
@@ -150,7 +155,6 @@ _TYPES: Final[Mapping[str, type]] = {
     "string": str,
     "integer": int,
 }
-_SCALARS: Final = ("string", "integer", None)
 _BOUNDS: Final[tuple[tuple[str, Callable[[Any, Any], bool]], ...]] = (
     ("enum", lambda value, allowed: value in allowed),
     ("minimum", lambda value, least: value >= least),
@@ -195,9 +199,11 @@ def _read_parts(value: Any, node: Node, path: str) -> Any:
 def _fields(value: Node, node: Node, path: str) -> Iterator[tuple[str, Any]]:
     for name, part in value.items():
         below = node["properties"].get(name)
-        # Empty lists and maps are gone from what the API server gives back; empty objects are not.
-        if below is None or part or "properties" in below or below.get("type") in _SCALARS:
-            yield name, _read(part, below, f"{path}.{name}") if below else part
+        if below is None:
+            yield name, part
+        # Gone from what the API server gives back; an empty object or a number of 0 is not.
+        elif part not in ("", [], {}) or "properties" in below or name in node.get("required", ()):
+            yield name, _read(part, below, f"{path}.{name}")
 
 
 def _follow_rules(value: Any, node: Node, path: str) -> None:

@@ -44,7 +44,8 @@ class DisruptionBudget(Wire):
     """`None`: no PodDisruptionBudget, a drain may take all pods at once."""
 
     max_unavailable: Annotated[
-        IntOrPercent | None, WhenAbsent("1 where minAvailable is left out")
+        IntOrPercent | None,
+        WhenAbsent("1 where minAvailable is left out; a lone pod has no budget"),
     ] = None
     """Pods that may be missing, as a number or in percent (rounded up)."""
 

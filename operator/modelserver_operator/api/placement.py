@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from modelserver_operator.api.core import LABEL_SELECTOR, CoreType, Node
+from modelserver_operator.api.core import LABEL_SELECTOR, WHOLE, CoreType, Node
 from modelserver_operator.api.wire import RULES, Rule
 
 _URL: Final = (
@@ -18,6 +18,8 @@ Affinity = Annotated[
         "V1Affinity",
         url=_URL,
         limits={
+            "V1NodeSelector": WHOLE,
+            "V1NodeSelectorTerm": WHOLE,
             "V1NodeSelector.nodeSelectorTerms": _TERMS,
             "V1NodeSelectorRequirement.operator": {
                 "enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]

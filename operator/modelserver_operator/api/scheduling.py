@@ -27,7 +27,11 @@ class Scheduling(Wire):
         ListType("map", keys=("topologyKey", "whenUnsatisfiable")),
         WhenAbsent("evenly over nodes and zones where that is possible"),
     ] = None
-    """How the pods are spread, as in core/v1; an empty list is no spreading."""
+    """
+    How the pods are spread, as in core/v1; an empty list is no spreading.
+
+    A constraint without `labelSelector` counts the pods of this ModelServer.
+    """
 
     priority_class_name: ClusterObjectName | None = None
     """PriorityClass of the pods."""

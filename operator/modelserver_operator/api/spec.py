@@ -121,7 +121,7 @@ class ModelServerSpec(Wire):
     )
     """What each pod asks for and may use. Taken as a whole: what you leave out of it is not set."""
 
-    autoscaling: Annotated[Autoscaling | None, WhenAbsent("no autoscaler of the operator's")] = None
+    autoscaling: Annotated[Autoscaling | None, WhenAbsent("no autoscaler")] = None
     """Let the number of pods follow the load, instead of `replicas`."""
 
     server: ServerSettings = ServerSettings()
