@@ -124,25 +124,20 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         schema["properties"] = {
             name: _structural(value, definitions) for name, value in node["properties"].items()
         }
-    default = _default(node.get("default"), schema.get("properties", {}))
+    default = _set(node.get("default"))
     return schema if default is None else {**schema, "default": default}
 
 
-def _default(value: Any, fields: dict[str, Any]) -> Any:
-    """
-    Say what the API server fills in; of a section only what its fields do not say themselves.
-
-    The API server goes on with the fields after it has filled in a section, be it an empty one.
-    """
+def _set(value: Any) -> Any:
+    """Leave out of a default what stands for "not set"; None where nothing is left."""
     if not isinstance(value, dict):
         return None if value in (None, "", []) else value
-    own = {name: field.get("default") for name, field in fields.items()}
-    left = {name: v for name, v in value.items() if v not in (None, "", [], {}, own.get(name))}
-    return left if left or any(default is not None for default in own.values()) else None
+    return {name: part for name, v in value.items() if (part := _set(v)) is not None} or None
 
 
 _KEPT: Final = (
     "description",
+    "externalDocs",
     "type",
     "format",
     "enum",
@@ -157,6 +152,7 @@ _KEPT: Final = (
     "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
     RULES,
 )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from invalid_modelservers import BUNDLED, INVALID, Invalid, model_server
+from invalid_modelservers import BUNDLED, INVALID, VALID, Invalid, model_server
 from modelserver_operator.api import ModelServer
 from modelserver_operator.api.quantity import amount, canonical
 from modelserver_operator.errors import InvalidSpec
@@ -73,6 +73,12 @@ def test_what_the_api_server_refuses_the_parser_refuses(invalid: Invalid) -> Non
         ModelServer.parse(stored(invalid.object))
     assert re.sub(r"\[([a-z]+)\]", r".\1", invalid.field) in str(refusal.value)
     assert invalid.says in str(refusal.value) or not invalid.cel
+
+
+@pytest.mark.parametrize("case", VALID)
+def test_what_the_api_server_accepts_the_parser_accepts(case: str) -> None:
+    """A rule that is stricter here would stop an object that the user was told is right."""
+    assert ModelServer.parse(stored(VALID[case])).spec
 
 
 def test_several_mistakes_are_counted() -> None:

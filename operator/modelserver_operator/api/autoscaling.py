@@ -1,13 +1,17 @@
 """How many pods run where their number follows the load."""
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from modelserver_operator.api.core import Behavior, MetricSpec
+from modelserver_operator.api.metric import Behavior, MetricSpec
 from modelserver_operator.api.wire import ListType, Rule, WhenAbsent, Wire
 
 CPU_TARGET_PERCENT: Final = 70
+
+
+def _is_cpu(metric: dict[str, Any]) -> bool:
+    return bool(metric.get("resource", {}).get("name") == "cpu")
 
 
 class Autoscaling(Wire):
@@ -20,6 +24,16 @@ class Autoscaling(Wire):
             message="minReplicas must not be larger than maxReplicas: lower it or raise maxReplicas"
             " (minReplicas is 2 where it is left out)",
             field="minReplicas",
+        ),
+        Rule(
+            cel="!has(self.targetCPUUtilizationPercentage) || !has(self.metrics)"
+            " || !self.metrics.exists(m, has(m.resource) && m.resource.name == 'cpu')",
+            holds=lambda self: (
+                self.target_cpu_utilization_percentage is None
+                or not any(_is_cpu(metric) for metric in self.metrics)
+            ),
+            message="metrics has a target for cpu already: take one of the two out",
+            field="targetCPUUtilizationPercentage",
         ),
     )
 

@@ -1,6 +1,6 @@
 """What a person writes: the spec of a ModelServer."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from modelserver_operator.api.disruption_budget import DisruptionBudget
 from modelserver_operator.api.model import Model
 from modelserver_operator.api.monitoring import Monitoring
 from modelserver_operator.api.network_policy import NetworkPolicy
+from modelserver_operator.api.percent import pods
 from modelserver_operator.api.pod_metadata import PodMetadata
 from modelserver_operator.api.reference import LocalReference
 from modelserver_operator.api.resources import Resources
@@ -17,7 +18,7 @@ from modelserver_operator.api.scheduling import Scheduling
 from modelserver_operator.api.server import ServerSettings
 from modelserver_operator.api.service import Service
 from modelserver_operator.api.service_account import ServiceAccount
-from modelserver_operator.api.wire import ListType, WhenAbsent, Wire, pattern
+from modelserver_operator.api.wire import ListType, Rule, WhenAbsent, Wire, pattern
 
 _IMAGE: Final = (
     r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
@@ -35,8 +36,62 @@ Image = Annotated[
 ]
 
 
+def _cpu_is_asked_for(spec: "ModelServerSpec") -> bool:
+    asked = {**(spec.resources.limits or {}), **(spec.resources.requests or {})}
+    return "cpu" in asked or spec.autoscaling is None or spec.autoscaling.cpu_target_percent is None
+
+
+def _a_node_can_be_drained(spec: "ModelServerSpec") -> bool:
+    kept, replicas = spec.disruption_budget.min_available, spec.guaranteed_replicas
+    return not replicas or kept is None or pods(kept, of=replicas) < replicas
+
+
 class ModelServerSpec(Wire):
     """What is wanted."""
+
+    rules: ClassVar = (
+        Rule(
+            cel="!has(self.replicas) || !has(self.autoscaling)",
+            holds=lambda self: self.replicas is None or self.autoscaling is None,
+            message="this server is autoscaled: change autoscaling.minReplicas/maxReplicas instead",
+            field="replicas",
+        ),
+        Rule(
+            cel="!has(self.autoscaling) || !has(self.autoscaling.targetCPUUtilizationPercentage)"
+            " && has(self.autoscaling.metrics) && size(self.autoscaling.metrics) > 0"
+            " || has(self.resources.requests) && 'cpu' in self.resources.requests"
+            " || has(self.resources.limits) && 'cpu' in self.resources.limits",
+            holds=_cpu_is_asked_for,
+            message="CPU is measured in percent of what the pods ask for: write"
+            " resources.requests.cpu, or autoscaling.metrics without a CPU target",
+            field="autoscaling",
+        ),
+        Rule(
+            cel="!has(self.disruptionBudget.minAvailable)"
+            " || has(self.replicas) || has(self.autoscaling)",
+            holds=lambda self: (
+                self.disruption_budget.min_available is None or self.guaranteed_replicas is not None
+            ),
+            message="minAvailable needs a number of pods to compare with: write replicas or"
+            " autoscaling, or maxUnavailable instead",
+            field="disruptionBudget.minAvailable",
+        ),
+        # n pods, of which p percent rounded up must stay: one can go if p * n <= 100 * (n - 1).
+        Rule(
+            cel="!has(self.disruptionBudget.minAvailable)"
+            " || !has(self.replicas) && !has(self.autoscaling)"
+            " || [has(self.replicas) ? self.replicas : self.autoscaling.minReplicas].all(n, n == 0"
+            " || (type(self.disruptionBudget.minAvailable) == int"
+            " ? self.disruptionBudget.minAvailable < n"
+            " : !self.disruptionBudget.minAvailable.matches('^[0-9]{1,3}%$')"
+            " || int(self.disruptionBudget.minAvailable.replace('%', '')) * n <= 100 * (n - 1)))",
+            holds=_a_node_can_be_drained,
+            message="minAvailable must leave a pod that can go (fewer than replicas, or than"
+            " autoscaling.minReplicas), or no node could ever be drained: lower it, or write"
+            " maxUnavailable: 1",
+            field="disruptionBudget.minAvailable",
+        ),
+    )
 
     model: Model
     """Which model is served, and what it must be."""
@@ -66,7 +121,7 @@ class ModelServerSpec(Wire):
     )
     """What each pod asks for and may use. Taken as a whole: what you leave out of it is not set."""
 
-    autoscaling: Annotated[Autoscaling | None, WhenAbsent("no autoscaler of the operator's")] = None
+    autoscaling: Annotated[Autoscaling | None, WhenAbsent("no autoscaler")] = None
     """Let the number of pods follow the load, instead of `replicas`."""
 
     server: ServerSettings = ServerSettings()

@@ -82,11 +82,31 @@ class ListType:
     type: Literal["atomic", "set", "map"]
     keys: tuple[str, ...] = ()
 
+    def check(self, items: Any) -> Any:
+        """Return *items* if no two have the same key, as pydantic's validators do."""
+        seen: set[Any] = set()
+        for index, item in enumerate(items or ()):
+            key = tuple(_value(item, name) for name in self.keys)
+            if self.keys and key in seen:
+                context = {"key": ", ".join(self.keys), "field": f"[{index}]"}
+                raise PydanticCustomError("twice", "no two items may have the same {key}", context)
+            seen.add(key)
+        return items
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         schema = {**handler(core), "x-kubernetes-list-type": self.type}
         return {**schema, "x-kubernetes-list-map-keys": [*self.keys]} if self.keys else schema
+
+
+def _value(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, dict) else getattr(item, name)
 
 
 @dataclasses.dataclass(frozen=True)
