@@ -3,6 +3,13 @@
 from typing import Any
 
 from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.children import desired_children
+from modelserver_operator.children.surroundings import Surroundings
+from modelserver_operator.errors import ChildRefused
+
+SURROUNDINGS = Surroundings("localhost/runtime:1", "monitoring", monitoring_served=True)
+"""What an operator knows that finds all it can make use of."""
 
 SPECS: dict[str, dict[str, Any]] = {
     "minimal": {},
@@ -114,6 +121,17 @@ def server(
         },
         "spec": {"model": model, **spec},
     }
+
+
+def parsed(**server_: Any) -> ModelServer:
+    """Build a parsed ModelServer."""
+    return ModelServer.parse(server(**server_))
+
+
+def children(surroundings: Surroundings = SURROUNDINGS, **spec: Any) -> dict[str, dict[str, Any]]:
+    """Build every child that can exist, by kind."""
+    desired = desired_children(parsed(**spec), surroundings)
+    return {body["kind"]: body for _, body in desired if not isinstance(body, ChildRefused)}
 
 
 def owner(uid: str, kind: str = "ModelServer", name: str = "web") -> dict[str, Any]:

@@ -8,43 +8,29 @@ import yaml
 
 import modelserver_make as make
 from modelserver_operator import labels
-from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN, desired_children
-from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.errors import ChildRefused
 
 GOLDEN = Path(__file__).parent / "golden"
-SURROUNDINGS = Surroundings("localhost/runtime:1", "monitoring", monitoring_served=True)
 KINDS = {child.kind.name for child in CHILDREN}
-
-
-def parsed(**spec: Any) -> ModelServer:
-    """Build a parsed ModelServer."""
-    return ModelServer.parse(make.server(**spec))
-
-
-def built(**spec: Any) -> dict[str, dict[str, Any]]:
-    """Build every child, by kind."""
-    children = desired_children(parsed(**spec), SURROUNDINGS)
-    return {body["kind"]: body for _, body in children if not isinstance(body, ChildRefused)}
 
 
 @pytest.mark.parametrize("name", make.SPECS)
 def test_the_manifests_are_the_golden_ones(name):
     """A change of the pod template restarts every model pod: edit the file, and say so."""
     golden = list(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")))
-    assert list(built(**make.SPECS[name]).values()) == golden
+    assert list(make.children(**make.SPECS[name]).values()) == golden
 
 
 def test_everything_on_is_every_kind():
     """Or the golden manifests would say less than they seem to."""
-    assert built(**make.SPECS["fuller"]).keys() == KINDS
+    assert make.children(**make.SPECS["fuller"]).keys() == KINDS
 
 
 @pytest.mark.parametrize("name", make.SPECS)
 def test_every_child_dies_with_its_modelserver(name):
     """Its controller by uid; no right on the finalizers of a ModelServer is needed for that."""
-    for child, body in desired_children(parsed(**make.SPECS[name]), SURROUNDINGS):
+    for child, body in desired_children(make.parsed(**make.SPECS[name]), make.SURROUNDINGS):
         assert not isinstance(body, ChildRefused)
         metadata = body["metadata"]
         (reference,) = metadata["ownerReferences"]
@@ -67,14 +53,14 @@ def test_children_are_applied_after_what_they_need():
 @pytest.mark.parametrize("name", make.SPECS)
 def test_builders_leave_their_input_and_each_other_alone(name):
     """A fresh dict each time, down to the leaves: whoever edits one edits no other."""
-    server = parsed(**make.SPECS[name])
-    first = desired_children(server, SURROUNDINGS)
+    server = make.parsed(**make.SPECS[name])
+    first = desired_children(server, make.SURROUNDINGS)
     want = str(first)
     for _, body in first:
         assert not isinstance(body, ChildRefused)
         spoil(body)
     assert "spoilt" in str(first)
-    assert str(desired_children(server, SURROUNDINGS)) == want
+    assert str(desired_children(server, make.SURROUNDINGS)) == want
 
 
 def spoil(value: Any) -> None:
@@ -92,7 +78,7 @@ def spoil(value: Any) -> None:
 @pytest.mark.parametrize("name", make.SPECS)
 def test_a_builder_sets_nothing_that_the_api_server_would_not_store(name):
     """Empty lists and texts are not stored: they would look like a difference for ever."""
-    for body in built(**make.SPECS[name]).values():
+    for body in make.children(**make.SPECS[name]).values():
         assert [path for path in empty_parts(body) if not path.endswith("podSelector")] == []
 
 
@@ -110,7 +96,7 @@ def empty_parts(value: Any, path: str = "") -> list[str]:
 def test_selectors_are_the_same_for_every_spec():
     """One is immutable, and all must find the pods: no version, image or label of a user."""
     for spec in make.SPECS.values():
-        children = built(**spec)
+        children = make.children(**spec)
         stable = {labels.NAME: "web", labels.TRACK: "stable"}
         assert children["Deployment"]["spec"]["selector"] == {"matchLabels": stable}
         assert children["Service"]["spec"]["selector"] == stable
@@ -123,6 +109,6 @@ def test_selectors_are_the_same_for_every_spec():
 
 def test_a_servicemonitor_selects_the_service():
     """By a label that the Service carries."""
-    children = built()
+    children = make.children()
     wanted = children["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
     assert wanted.items() <= children["Service"]["metadata"]["labels"].items()

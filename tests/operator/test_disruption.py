@@ -48,10 +48,10 @@ AUTOSCALED = {"minReplicas": 3, "maxReplicas": 9}
             id="a share that must stay is rounded up",
         ),
         pytest.param(
-            {"disruptionBudget": {"minAvailable": 3}},
+            {"replicas": 5, "disruptionBudget": {"minAvailable": 3}},
             2,
             1,
-            id="more than there are cannot stay: one may go",
+            id="more than there are yet cannot stay: one may go",
         ),
         pytest.param(
             {"replicas": 4, "disruptionBudget": {"policy": "None"}},

@@ -1,11 +1,11 @@
 """The autoscaler that owns the number of pods where the spec asks for one."""
 
+import copy
 from typing import Any
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.api.autoscaling import Autoscaling
-from modelserver_operator.children.core_types import handed_on
 from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.kinds import DEPLOYMENT
 
@@ -37,12 +37,12 @@ def desired_horizontal_pod_autoscaler(
         },
     }
     if autoscaling.behavior is not None:
-        autoscaler["spec"]["behavior"] = handed_on(autoscaling.behavior)
+        autoscaler["spec"]["behavior"] = copy.deepcopy(autoscaling.behavior)
     return autoscaler
 
 
 def _metrics(autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    given: list[dict[str, Any]] = handed_on(autoscaling.metrics)
+    given = copy.deepcopy(list(autoscaling.metrics))
     percent = autoscaling.cpu_target_percent
     if percent is None:
         return given

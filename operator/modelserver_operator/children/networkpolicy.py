@@ -6,11 +6,11 @@ The kubelet's probes need no rule: what comes from the pod's own node is always 
 Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
+import copy
 from typing import Any, Final
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
-from modelserver_operator.children.core_types import handed_on
 from modelserver_operator.children.pod import PORT
 from modelserver_operator.children.surroundings import Surroundings
 
@@ -39,7 +39,7 @@ def desired_network_policy(
         },
     }
     if policy.egress:
-        body["spec"]["egress"] = handed_on(policy.egress)
+        body["spec"]["egress"] = copy.deepcopy(list(policy.egress))
     return body  # without a rule, nothing goes out: no source of a model needs the network
 
 
@@ -50,7 +50,9 @@ def _ingress(server: ModelServer, prometheus_namespace: str) -> list[dict[str, A
     if clients is None:
         ports = [PORT] if metrics_port is None else [PORT, metrics_port]
         return [{"ports": [_tcp(port) for port in ports]}]
-    rules: list[dict[str, Any]] = [{"ports": [_tcp(PORT)], "from": handed_on(clients)}]
+    rules: list[dict[str, Any]] = [
+        {"ports": [_tcp(PORT)], "from": copy.deepcopy(list(clients))},
+    ]
     if prometheus_namespace:
         name = {"matchLabels": {_NAMESPACE_NAME: prometheus_namespace}}
         prometheus = {"namespaceSelector": name}

@@ -1,12 +1,12 @@
 """One pod: the runtime in it, what it may do, and how long it gets to start and to end."""
 
+import copy
 import math
 from typing import Any, Final
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import configmap
-from modelserver_operator.children.core_types import handed_on
 from modelserver_operator.children.resources import effective_resources
 
 PORT: Final = 8000
@@ -106,8 +106,8 @@ def _scheduling(server: ModelServer) -> dict[str, Any]:
     wanted = server.spec.scheduling
     fields = {
         "nodeSelector": dict(wanted.node_selector),
-        "tolerations": handed_on(wanted.tolerations),
-        "affinity": handed_on(wanted.affinity),
+        "tolerations": copy.deepcopy(list(wanted.tolerations)),
+        "affinity": copy.deepcopy(wanted.affinity),
         "topologySpreadConstraints": _spread(server),
         "priorityClassName": wanted.priority_class_name,
         "runtimeClassName": wanted.runtime_class_name,
@@ -121,20 +121,25 @@ def _spread(server: ModelServer) -> list[dict[str, Any]]:
 
     A constraint without a selector would count no pods and so spread nothing: ours is meant.
     """
-    pods = {"matchLabels": {labels.NAME: server.name}}
     given = server.spec.scheduling.topology_spread_constraints
     if given is not None:
-        return [{"labelSelector": pods, **constraint} for constraint in handed_on(given)]
+        return [
+            {"labelSelector": _pods_of(server), **copy.deepcopy(constraint)} for constraint in given
+        ]
     return [
         {
             "maxSkew": 1,
             "topologyKey": topology,
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": pods,
+            "labelSelector": _pods_of(server),
             "matchLabelKeys": ["pod-template-hash"],
         }
         for topology in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]
+
+
+def _pods_of(server: ModelServer) -> dict[str, Any]:
+    return {"matchLabels": {labels.NAME: server.name}}
 
 
 def _volumes(server: ModelServer) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from typing import Any
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
-from modelserver_operator.api.percent import pods
 from modelserver_operator.children.deployment import DEFAULT_REPLICAS
 from modelserver_operator.children.disruption import DEFAULT_DISRUPTION
 from modelserver_operator.children.surroundings import Surroundings
@@ -35,19 +34,15 @@ def _limit(server: ModelServer) -> dict[str, int | str] | None:
     """
     Choose the one limit, or none at all.
 
-    `minAvailable` is used only where it leaves a pod to go at the fewest pods there can be; with
-    more pods it then leaves one too, also as a share: p % of n, rounded up, is below n exactly if
-    p <= 100 (n - 1) / n, which grows with n. Where others own the count it may fall to 1, and
-    every `minAvailable` but 0 would block.
+    What is written leaves a pod that can go: the spec would be invalid otherwise.
     """
     budget, least = server.spec.disruption_budget, server.spec.guaranteed_replicas
     if budget.policy == "None":
         return None
-    if budget.max_unavailable not in (None, 0, "0%"):
+    if budget.max_unavailable is not None:
         return {"maxUnavailable": budget.max_unavailable}
     if budget.min_available is not None:
-        if least is not None and pods(budget.min_available, least) < least:
-            return {"minAvailable": budget.min_available}
-    elif (DEFAULT_REPLICAS if least is None else least) <= DEFAULT_DISRUPTION:
-        return None  # a lone pod: nothing to keep back
+        return {"minAvailable": budget.min_available}
+    if (DEFAULT_REPLICAS if least is None else least) <= DEFAULT_DISRUPTION:
+        return None  # a lone pod: there is none to keep back
     return {"maxUnavailable": DEFAULT_DISRUPTION}
