@@ -67,7 +67,12 @@ class Operator:
     def __init__(
         self, options: settings.OperatorSettings, cluster: Cluster, metrics: Metrics
     ) -> None:
-        runtime = Settings(options.runtime_image, options.identity, now=partial(datetime.now, UTC))
+        runtime = Settings(
+            options.runtime_image,
+            options.identity,
+            now=partial(datetime.now, UTC),
+            prometheus_namespace=options.prometheus_namespace,
+        )
         self._cluster, self._metrics = cluster, metrics
         self._namespaces: list[str | None] = [*options.namespaces] or [None]
         self._controller = Controller(

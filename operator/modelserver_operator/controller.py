@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -80,6 +80,7 @@ class Controller:
             return
         log.info("monitoring API", served=served)
         self.monitoring_served = served
+        self.settings = replace(self.settings, monitoring_served=served)
         self._enqueue(set(self.store.keys()))
 
     async def lead(self) -> None:
@@ -114,9 +115,8 @@ class Controller:
         if self._is_terminating(key):
             return
         started, result = time.monotonic(), "error"
-        settings = self.settings
         try:
-            outcome = await reconcile(key, self.store, self.cluster, settings)
+            outcome = await reconcile(key, self.store, self.cluster, self.settings)
         except NamespaceTerminating:
             result = "terminating"
             self._be_quiet(key)
