@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
 
 import structlog
@@ -191,7 +192,8 @@ class Gate:
         if exchange.origin:
             headers += self._guard.cors(exchange)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if answer.status >= _CLIENT_ERROR and (b"connection", b"close") in answer.headers:
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            # The client is still writing; one that was too slow is not waited for any longer.
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await exchange.discard_body()
             body = b""
