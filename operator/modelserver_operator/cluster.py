@@ -80,15 +80,26 @@ class Cluster:
         )
 
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Merge *spec* into exactly the object that was seen; lists are replaced as a whole."""
-        metadata = live["metadata"]
-        await self._send(
+        """
+        Merge *spec* into exactly the object that was seen; lists are replaced as a whole.
+
+        The fields are not held by it: an apply that drops one of them later would not remove it.
+        """
+        patched = await self._merge(kind, live["metadata"], {"spec": spec})
+        ours = {"manager": FIELD_MANAGER, "operation": "Update"}
+        kept = [m for m in patched["metadata"]["managedFields"] if not ours.items() <= m.items()]
+        version = patched["metadata"]["resourceVersion"]
+        let_go = {"metadata": {"resourceVersion": version, "managedFields": kept}}
+        await self._merge(kind, live["metadata"], let_go)
+
+    async def _merge(self, kind: Kind, seen: Mapping[str, Any], patch: Body) -> Body:
+        return await self._send(
             "overwrite",
             self._dynamic.patch,
             kind,
-            name=metadata["name"],
-            namespace=metadata["namespace"],
-            body={"metadata": {"uid": metadata["uid"]}, "spec": spec},
+            name=seen["name"],
+            namespace=seen["namespace"],
+            body={**patch, "metadata": {**patch.get("metadata", {}), "uid": seen["uid"]}},
             content_type=_MERGE_PATCH,
             field_manager=FIELD_MANAGER,
         )
@@ -214,7 +225,8 @@ def _as_our_error(error: Any, kind: Kind) -> ReconcileError:
         return ChildRefused("Forbidden", message)
     if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
         return ChildRefused("ImmutableField", message)
-    if status in (400, 422):
+    # Two ports of a Service with one node port are refused with a 500.
+    if status in (400, 422) or "duplicate nodePort" in message:
         return ChildRefused("InvalidSpec", message)
     headers = error.headers or {}
     retry_after = headers.get("Retry-After")
