@@ -99,10 +99,9 @@ class MemoryCluster:
         try:
             return copied(self._answer(Target(resource_of(kind), KEY.namespace, name), call))
         except Refused as refused:
-            answer = SimpleNamespace(
-                status=refused.code, body=json.dumps(refused.body), headers={}, reason=""
-            )
-            raise _as_our_error(answer, kind) from refused
+            answer = json.dumps(refused.body).encode()
+            response: Any = SimpleNamespace(status=refused.code, headers={}, reason="")
+            raise _as_our_error(response, answer, kind) from refused
 
     def _answer(self, target: Target, call: Callable[[Target], Body]) -> Body:
         if target.resource not in self.server.served:

@@ -31,6 +31,11 @@ class Apply:
     desired: dict[str, Any]
     live: dict[str, Any] | None
 
+    @property
+    def repairs(self) -> bool:
+        """Tell whether somebody changed what we had applied: nothing new is wanted of it."""
+        return self.live is not None and _applied_hash(self.live) == _applied_hash(self.desired)
+
 
 @dataclass(frozen=True)
 class Impossible:
@@ -64,6 +69,15 @@ class Plan:
     applies: tuple[Apply | Impossible, ...] = ()
     old_settings: tuple[Delete, ...] = ()
 
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """The kinds of children that somebody has changed."""
+        return tuple(
+            step.child.kind.name
+            for step in self.applies
+            if isinstance(step, Apply) and step.repairs
+        )
+
 
 def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observed) -> Plan:
     """
@@ -94,10 +108,7 @@ def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
 
     The hash tells of fields that were dropped, which a comparison of what is left cannot see.
     """
-    applied = live["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
-    return bool(applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]) and covers(
-        live, desired
-    )
+    return _applied_hash(live) == _applied_hash(desired) and covers(live, desired)
 
 
 def _applies(
@@ -134,6 +145,11 @@ def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
     metadata = body["metadata"]
     annotations = {**metadata.get("annotations", {}), labels.APPLIED_HASH: digest}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _applied_hash(body: dict[str, Any]) -> str | None:
+    applied: str | None = body["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
+    return applied
 
 
 def _has_our_uid(live: dict[str, Any], server: ModelServer) -> bool:
