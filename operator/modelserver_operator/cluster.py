@@ -110,15 +110,27 @@ class Cluster:
         )
 
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Merge *spec* into exactly the object that was seen; lists are replaced as a whole."""
-        metadata = live["metadata"]
-        await self._send(
+        """
+        Merge *spec* into exactly the object that was seen; lists are replaced as a whole.
+
+        The fields are not held by it: an apply that drops one of them later would not remove it.
+        """
+        patched = await self._merge(kind, live["metadata"], {"spec": spec})
+        ours = {"manager": FIELD_MANAGER, "operation": "Update"}
+        managers = patched["metadata"].get("managedFields", ())
+        kept = [manager for manager in managers if not ours.items() <= manager.items()]
+        version = patched["metadata"]["resourceVersion"]
+        let_go = {"metadata": {"resourceVersion": version, "managedFields": kept}}
+        await self._merge(kind, live["metadata"], let_go)
+
+    async def _merge(self, kind: Kind, seen: Mapping[str, Any], patch: Body) -> Body:
+        return await self._send(
             "overwrite",
             "PATCH",
             kind,
-            metadata["namespace"],
-            metadata["name"],
-            body={"metadata": {"uid": metadata["uid"]}, "spec": spec},
+            seen["namespace"],
+            seen["name"],
+            body={**patch, "metadata": {**patch.get("metadata", {}), "uid": seen["uid"]}},
             content_type=_MERGE_PATCH,
             query={"fieldManager": FIELD_MANAGER},
         )
@@ -277,7 +289,8 @@ def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -
     # A uid that is not the live one is refused as immutable: another object has taken the name.
     if status in (404, 409) or (status == 422 and "metadata.uid" in message):  # noqa: PLR2004
         return StalePicture(f"{kind.name}: {message or reason}")
-    if status in (400, 403, 422):
+    # Two ports of a Service that name one node port are refused with a 500.
+    if status in (400, 403, 422) or "duplicate nodePort" in message:
         return ChildRefused(_why_refused(status, message), message)
     retry_after = response.headers.get("Retry-After")
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
