@@ -69,6 +69,7 @@ class CoreType:
     limits: Mapping[str, Node] = field(default_factory=dict)
 
     def __hash__(self) -> int:
+        # A union hashes what it is made of, and a mapping has no hash.
         return hash(self.name)
 
     @functools.cached_property
