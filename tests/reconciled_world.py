@@ -178,14 +178,19 @@ class World:
         self.cluster.writes.clear()
         return await reconcile(KEY, self.store, self.cluster, self.settings, self.memory)
 
-    async def settle(self) -> None:
-        """Reconcile until nothing is written any more, as the controller does."""
+    async def settle(self, *, problems: bool = False) -> None:
+        """
+        Reconcile until nothing is written any more, as the controller does.
+
+        Args:
+            problems: whether something may be in the way of the spec.
+        """
         for _ in range(6):
             try:
-                await self.run()
+                outcome = await self.run()
             except StalePicture:
                 continue
-            if not self.cluster.writes:
+            if not self.cluster.writes and (problems or not outcome.problems):
                 return
         raise AssertionError(f"it does not come to rest: {self.cluster.writes}")
 
