@@ -35,6 +35,13 @@ _PAST_THAT: Final = frozenset({"Pulling", "Pulled", "Created", "Started"})
 _SUMMARY: Final = "Unable to attach or mount volumes"
 """Begins the kubelet's summary, which lists names in any order and gives no cause."""
 
+_PROBES: Final[Mapping[Silence, tuple[str, ...]]] = {
+    "starting": ("Startup",),
+    "running": ("Readiness", "Startup", "Liveness"),
+    "ending": ("Liveness", "Startup", "Readiness"),
+}
+"""Whose words are taken, the first that has any."""
+
 _LOADING: Final = "Startup probe failed: HTTP probe failed with statuscode: 503"
 """The runtime answers, and has not loaded its model yet."""
 
@@ -166,18 +173,14 @@ def _of_probes(newest_first: Sequence[Body], silence: Silence) -> Cause | None:
 
     A process that hangs fails two probes in turn: always the same one speaks.
     """
-    words = [(_words(e), e) for e in newest_first if lenient.text(e, "reason") == "Unhealthy"]
-    probes = {
-        "starting": ("Startup",),
-        "running": ("Readiness", "Startup", "Liveness"),
-        "ending": ("Liveness", "Startup", "Readiness"),
-    }
-    for probe in probes.get(silence, ()):
-        for told, event in words:
-            if told.startswith(f"{probe} probe") and not (
-                silence == "starting" and told == _LOADING
-            ):
-                return Cause("ProbeFailing", sentence(f"{_container(event)}{told}"))
+    told = [(_words(e), e) for e in newest_first if lenient.text(e, "reason") == "Unhealthy"]
+    for probe in _PROBES.get(silence, ()):
+        newest = next(((words, e) for words, e in told if words.startswith(f"{probe} probe")), None)
+        if newest is not None:
+            words, event = newest
+            if silence == "starting" and words == _LOADING:
+                return None
+            return Cause("ProbeFailing", sentence(f"{_container(event)}{words}"))
     return None
 
 

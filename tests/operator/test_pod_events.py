@@ -145,6 +145,19 @@ async def test_a_clock_that_is_behind_is_waited_for_in_steps():
             id="a model that is being loaded is no trouble",
         ),
         pytest.param(
+            "starting",
+            [
+                event("Unhealthy", f"Startup probe failed: {ADDRESS}", "2026-01-01T00:00:03Z"),
+                event(
+                    "Unhealthy",
+                    "Startup probe failed: HTTP probe failed with statuscode: 503",
+                    "2026-01-01T00:00:09Z",
+                ),
+            ],
+            None,
+            id="nor that nobody listened before",
+        ),
+        pytest.param(
             "running",
             [event("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503")],
             Cause(
