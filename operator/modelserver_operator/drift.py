@@ -35,7 +35,6 @@ ATOMIC_MAPS: Final = frozenset(
         "labelSelector",
         "nodeSelector",
         "podSelector",
-        "scaleTargetRef",
         "selector",
     }
 )
