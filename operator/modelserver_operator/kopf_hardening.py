@@ -28,7 +28,11 @@ _PARAMETERS: Final = {
     "fetch_objs": {"settings", "resource", "namespace", "logger"},
 }
 _LIST_AGAIN: Final = {"type": "ERROR", "object": {"code": 410, "message": "list again"}}
-_FAULTS: Final = (errors.APIError, aiohttp.ClientError, json.JSONDecodeError, ValueError, KeyError)
+_FAULTS: Final = (
+    *(errors.APIError, aiohttp.ClientError, OSError),
+    *(json.JSONDecodeError, ValueError, KeyError),
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
+)
 
 
 class Listener(Protocol):
