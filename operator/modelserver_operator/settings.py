@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "monitoring",
         "whose pods may read the metrics of a ModelServer that names who may reach it",
     )
+    # A new ModelServer takes about twenty requests: a hundred at once are to be done in seconds.
     add(
         "--max-requests-per-second",
         "500",
