@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from modelserver_operator import labels
+from modelserver_operator.children.replicas import holds_replicas
 from modelserver_operator.kinds import MODEL_SERVER, POD, REPLICA_SET, Kind
 
 Body = Mapping[str, Any]
@@ -171,16 +172,15 @@ def _slim(kind: Kind, body: Body) -> dict[str, Any]:
     """
     Drop what no decision reads.
 
-    Of who manages which field, what we and the hand-over manager do is kept; of a pod, what its
-    status says.
+    Of who manages which field, that we do and who holds the replica count is kept; of a pod, what
+    its status says.
     """
     metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
     managers = [
-        {"manager": m["manager"], "fieldsV1": m.get("fieldsV1", {})}
-        if m["manager"] == labels.HAND_OVER_MANAGER
-        else {"manager": m["manager"]}
+        {"manager": m["manager"], "operation": m.get("operation")}
+        | ({"fieldsV1": {"f:spec": {"f:replicas": {}}}} if holds_replicas(m) else {})
         for m in body["metadata"].get("managedFields", ())
-        if m.get("manager") in (labels.FIELD_MANAGER, labels.HAND_OVER_MANAGER)
+        if m.get("manager") == labels.FIELD_MANAGER or holds_replicas(m)
     ]
     if managers:
         metadata["managedFields"] = managers

@@ -10,13 +10,13 @@ from kopf._core.engines import peering
 from modelserver_operator import kopf_hardening
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.controller import Controller
-from modelserver_operator.kinds import MODEL_SERVER, POD, REPLICA_SET, Kind
+from modelserver_operator.kinds import MODEL_SERVER, POD, REPLICA_SET, SERVICE_MONITOR, Kind
 from modelserver_operator.labels import OURS
 from modelserver_operator.metrics import Metrics
 
 WATCHED: tuple[Kind, ...] = (
     MODEL_SERVER,
-    *(child.kind for child in CHILDREN),
+    *(child.kind for child in CHILDREN if child.kind != SERVICE_MONITOR),
     REPLICA_SET,
     POD,
 )
