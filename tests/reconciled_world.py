@@ -58,11 +58,11 @@ class MemoryCluster:
         return self._ask(kind, name, lambda at: self.server.api.apply(at, body, options)[0])
 
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Merge, lists as a whole."""
+        """Merge, lists as a whole, and hold nothing by it."""
         self._write(f"overwrite {kind.name}", kind)
         metadata = live["metadata"]
         patch = {"metadata": {"uid": metadata["uid"]}, "spec": dict(spec)}
-        options = Options(manager=labels.FIELD_MANAGER)
+        options = Options(manager="")
         self._ask(kind, metadata["name"], lambda at: self.server.api.patch(at, patch, options))
 
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
@@ -99,10 +99,9 @@ class MemoryCluster:
         try:
             return copied(self._answer(Target(resource_of(kind), KEY.namespace, name), call))
         except Refused as refused:
-            answer = SimpleNamespace(
-                status=refused.code, body=json.dumps(refused.body), headers={}, reason=""
-            )
-            raise _as_our_error(answer, kind) from refused
+            answer = json.dumps(refused.body).encode()
+            response: Any = SimpleNamespace(status=refused.code, headers={}, reason="")
+            raise _as_our_error(response, answer, kind) from refused
 
     def _answer(self, target: Target, call: Callable[[Target], Body]) -> Body:
         if target.resource not in self.server.served:
@@ -118,10 +117,12 @@ class World:
         settings: what the operator was told; replace it to change it.
     """
 
-    def __init__(self, *, monitoring: bool = False, **spec: Any) -> None:
+    def __init__(self, *, serves_monitoring: bool = False, **spec: Any) -> None:
         self.store, self.cluster = Store(), MemoryCluster()
-        self.settings = Settings("localhost/runtime:1", "test", now=lambda: CLOCK)
-        self.serve_monitoring(monitoring)
+        self.settings = Settings(
+            "localhost/runtime:1", "test", now=lambda: CLOCK, prometheus_namespace="monitoring"
+        )
+        self.serve_monitoring(serves_monitoring)
         self.cluster.server.create(make.server(**spec) | {"metadata": dict(KEY._asdict())})
 
     @property
@@ -165,14 +166,19 @@ class World:
         self.cluster.writes.clear()
         return await reconcile(KEY, self.store, self.cluster, self.settings)
 
-    async def settle(self) -> None:
-        """Reconcile until nothing is written any more, as the controller does."""
+    async def settle(self, *, problems: bool = False) -> None:
+        """
+        Reconcile until nothing is written any more, as the controller does.
+
+        Args:
+            problems: whether something may be in the way of the spec.
+        """
         for _ in range(6):
             try:
-                await self.run()
+                outcome = await self.run()
             except StalePicture:
                 continue
-            if not self.cluster.writes:
+            if not self.cluster.writes and (problems or not outcome.problems):
                 return
         raise AssertionError(f"it does not come to rest: {self.cluster.writes}")
 

@@ -19,6 +19,7 @@ from modelserver_operator.plan import Apply, Delete, Impossible, Plan
 from modelserver_operator.store import Store
 
 _GARBAGE_SECONDS: Final = 2.0
+_MAY_BE_IN_THE_WAY: Final = frozenset({"InvalidSpec", "ImmutableField"})
 _KINDS: Final[Mapping[str, Kind]] = {child.kind.name: child.kind for child in CHILDREN}
 
 
@@ -63,9 +64,9 @@ async def carry_out(
         except ChildRefused as error:
             held_back.add(step.child.kind)
             problems.append(_problem(step, error))
-    if not problems:
-        more, problems = await _delete(plan.old_settings, store, cluster)
-        writes += more
+    if DEPLOYMENT not in held_back:
+        more, refused = await _delete(plan.old_settings, store, cluster)
+        return writes + more, [*problems, *refused]
     return writes, problems
 
 
@@ -133,14 +134,14 @@ async def _repair(
     """
     Apply to an object that exists; return the writes beyond the first.
 
-    An apply merges lists by their keys: where somebody changed the port of our Service from 80 to
-    81, ours would come beside theirs, under the same name, and be refused. Then our spec's lists
-    take the place of the live ones as a whole.
+    An apply merges: where somebody changed the port of our Service from 80 to 81, ours would come
+    beside theirs, under the same name, and be refused; where he made our volume a hostPath, it
+    would be two things at once. Then our spec's lists take the place of the live ones as a whole.
     """
     try:
         store.put(kind, await cluster.apply(kind, body))
     except ChildRefused as error:
-        if error.reason != "InvalidSpec" or "spec" not in body:
+        if error.reason not in _MAY_BE_IN_THE_WAY or "spec" not in body:
             raise
         await cluster.overwrite(kind, live, body["spec"])
         store.put(kind, await cluster.apply(kind, body))

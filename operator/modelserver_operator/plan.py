@@ -31,6 +31,11 @@ class Apply:
     desired: dict[str, Any]
     live: dict[str, Any] | None
 
+    @property
+    def repairs(self) -> bool:
+        """Tell whether somebody changed what we had applied: nothing new is wanted of it."""
+        return self.live is not None and _applied_hash(self.live) == _applied_hash(self.desired)
+
 
 @dataclass(frozen=True)
 class Impossible:
@@ -56,13 +61,21 @@ class Plan:
         removals: what the spec no longer asks for. An autoscaler goes before the Deployment gets
             a count of ours, or both would set it.
         applies: what differs or cannot be.
-        old_settings: what no pod reads any more: after the pods have got their new ones, and only
-            if nothing was refused.
+        old_settings: what no pod reads any more: after the Deployment has got its new ones.
     """
 
     removals: tuple[Delete, ...] = ()
     applies: tuple[Apply | Impossible, ...] = ()
     old_settings: tuple[Delete, ...] = ()
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """The kinds of children that somebody has changed."""
+        return tuple(
+            step.child.kind.name
+            for step in self.applies
+            if isinstance(step, Apply) and step.repairs
+        )
 
 
 def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observed) -> Plan:
@@ -94,10 +107,7 @@ def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
 
     The hash tells of fields that were dropped, which a comparison of what is left cannot see.
     """
-    applied = live["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
-    return bool(applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]) and covers(
-        live, desired
-    )
+    return _applied_hash(live) == _applied_hash(desired) and covers(live, desired)
 
 
 def _applies(
@@ -134,6 +144,11 @@ def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
     metadata = body["metadata"]
     annotations = {**metadata.get("annotations", {}), labels.APPLIED_HASH: digest}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _applied_hash(body: dict[str, Any]) -> str | None:
+    applied: str | None = body["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
+    return applied
 
 
 def _has_our_uid(live: dict[str, Any], server: ModelServer) -> bool:

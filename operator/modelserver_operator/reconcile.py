@@ -14,7 +14,7 @@ from modelserver_operator.conditions import Facts, Problem
 from modelserver_operator.errors import InvalidSpec, ReconcileError
 from modelserver_operator.events import events_for
 from modelserver_operator.kinds import DEPLOYMENT, MODEL_SERVER
-from modelserver_operator.plan import make_plan
+from modelserver_operator.plan import Plan, make_plan
 from modelserver_operator.status import next_status
 from modelserver_operator.store import ChildId, Key, Observed, Store
 
@@ -59,10 +59,12 @@ class Outcome:
     Args:
         writes: how many objects were written, Events not counted.
         problems: what is in the way of the spec; look again.
+        repaired: kinds of children that were set right though nothing new was asked of them.
     """
 
     writes: int = 0
     problems: tuple[Problem, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -82,7 +84,7 @@ async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings
     observed = store.view(key)
     if observed.server is None or "deletionTimestamp" in observed.server["metadata"]:
         return Outcome()  # owner references collect the children
-    server, writes, problems = None, 0, []
+    server, plan, writes, problems = None, Plan(), 0, []
     try:
         server = ModelServer.parse(observed.server)
     except InvalidSpec as error:  # the last good children stay
@@ -93,7 +95,7 @@ async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings
         writes, problems = await carry_out(plan, server, store, cluster)
     facts = gather_facts(store.view(key), problems)
     writes += await report(observed.server, server, facts, store, cluster, settings)
-    return Outcome(writes, tuple(problems))
+    return Outcome(writes, tuple(problems), plan.repairs)
 
 
 def gather_surroundings(

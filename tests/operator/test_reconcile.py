@@ -50,7 +50,7 @@ def stranger(kind: str, **metadata: Any) -> dict[str, Any]:
 
 def everything() -> World:
     """Make a world with all eight children."""
-    return World(monitoring=True, **AUTOSCALED)
+    return World(serves_monitoring=True, **AUTOSCALED)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def everything() -> World:
 )
 async def test_children_and_one_status_are_all_it_writes(spec):
     """One apply a child and one status, whoever is to own the count; then nothing."""
-    world = World(monitoring=True, **spec)
+    world = World(serves_monitoring=True, **spec)
     await world.run()
     made = [kind for kind in KINDS if kind != "HorizontalPodAutoscaler" or spec is AUTOSCALED]
     assert world.cluster.writes == [*(f"apply {kind}" for kind in made), "status"]
