@@ -37,6 +37,11 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+def trusting_file(certificate: Path) -> ssl.SSLContext:
+    """A client's context that believes the authority in *certificate* only."""
+    return ssl.create_default_context(cafile=certificate)
+
+
 def presented(process: Process) -> bytes:
     """The certificate that a new connection is shown, as PEM."""
     address = urlsplit(process.url())
