@@ -16,9 +16,11 @@ from modelserver_runtime.gate import Gate
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.routes.docs import docs_routes
 from modelserver_runtime.routes.health import health_routes
+from modelserver_runtime.routes.hot import hot_routes
 from modelserver_runtime.routes.metrics import metrics_routes
 from modelserver_runtime.routes.model import model_routes
-from modelserver_runtime.routes.predict import predict_routes
+from modelserver_runtime.routes.v1 import v1_routes
+from modelserver_runtime.routes.v2 import v2_routes
 from modelserver_runtime.serving import Serving
 from modelserver_runtime.settings import Settings
 
@@ -29,7 +31,7 @@ class RuntimeApp(FastAPI):
     def __init__(self, serving: Serving, **kwargs: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **kwargs)
         self.serving = serving
-        self._gate = Gate(serving, predict_routes(serving).get, super().__call__)
+        self._gate = Gate(serving, hot_routes(serving), super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -67,6 +69,8 @@ def create_app(
     )
     app.include_router(health_routes(serving))
     app.include_router(model_routes(serving))
+    app.include_router(v1_routes(serving))
+    app.include_router(v2_routes(serving))
     app.include_router(metrics_routes(serving))
     app.include_router(docs_routes(app, serving))
     return app

@@ -182,7 +182,7 @@ class Serving:
             return function(body)
         return await self.require().batcher.convert(function, body)
 
-    async def encode(self, function: Callable[[Outcome], bytes], outcome: Outcome) -> bytes:
+    async def encode(self, function: Callable[[Outcome], T], outcome: Outcome) -> T:
         """Encode *outcome*, beside the event loop when it is big."""
         if len(outcome.predictions) <= INLINE_ROWS:
             return function(outcome)
