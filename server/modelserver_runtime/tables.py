@@ -144,11 +144,11 @@ class Tables:
                     f"{len(column)} values, but {self.features[0].name} has {count}",
                 )
         rows: Rows = np.empty((count, len(columns)), dtype=np.float64 if self._numeric else object)
-        for i, column in enumerate(columns):
-            cells = (
-                column.tolist() if isinstance(column, np.ndarray) and not self._numeric else column
+        for i, (feature, column) in enumerate(zip(self.features, columns, strict=True)):
+            tensor = isinstance(column, np.ndarray) and not self._numeric
+            rows[:, i] = np.array(
+                _cells_of(column, feature) if tensor else column, dtype=rows.dtype
             )
-            rows[:, i] = np.asarray(cells, dtype=rows.dtype)
         return rows
 
     def require_names(self, names: Sequence[str], where: Where) -> None:
@@ -220,6 +220,17 @@ class _ColumnType:
 def _strict_list_of(item: Any) -> TypeAdapter[Any]:
     type_: Any = Annotated[list[item], Strict()]
     return TypeAdapter(type_)
+
+
+_CELL_TYPES: Mapping[str, Callable[[Any], Any]] = {"float64": float, "int64": int, "bool": bool}
+
+
+def _cells_of(column: Any, feature: Feature) -> list[Any]:
+    """A tensor's values as they would have come as JSON: NaN is a value that is missing."""
+    if feature.type == "string":
+        return list(column)
+    cell_type = _CELL_TYPES[feature.type]
+    return [None if cell != cell else cell_type(cell) for cell in column.tolist()]  # noqa: PLR0124
 
 
 def _nan_for_none(cells: Any, never_none: bool) -> Any:  # noqa: FBT001 - one caller

@@ -233,11 +233,12 @@ class OpenInferenceCodec:
         tensor = request.inputs[0]
         if len(request.inputs) != 1 or tensor.datatype != "FP64":
             return None
-        if tensor.shape != [len(tensor.data) // len(self._features), len(self._features)]:
+        rows, rest = divmod(len(tensor.data), len(self._features))
+        if rest or not rows or tensor.shape != [rows, len(self._features)]:
             return None  # the other way says what is wrong
         self._require_size(tensor.shape, ("body", "inputs", 0))
-        rows = np.fromiter(tensor.data, np.float64, len(tensor.data)).reshape(tensor.shape)
-        return self._inference(request, rows)
+        matrix = np.fromiter(tensor.data, np.float64, len(tensor.data)).reshape(tensor.shape)
+        return self._inference(request, matrix)
 
     def _decode_any(self, body: bytes, binary: memoryview) -> Inference:
         try:
