@@ -127,6 +127,11 @@ class Serving:
         return Ready(model, codec, batcher, inline_rows)
 
     @property
+    def ready(self) -> Ready | None:
+        """The model with what it takes to ask it, once it may be served."""
+        return self._ready
+
+    @property
     def model(self) -> ServedModel | None:
         """The model, once it may be served."""
         return self._ready.model if self._ready else None

@@ -1,7 +1,6 @@
 """KServe's V1 protocol."""
 
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter
 
@@ -9,7 +8,9 @@ from modelserver_runtime.dialects.kserve_v1 import decode_v1
 from modelserver_runtime.dialects.mlflow import encode_predictions
 from modelserver_runtime.exchange import Answer, Exchange
 from modelserver_runtime.gate import HotRoute
+from modelserver_runtime.routes.answers import ModelReadiness, V1Models
 from modelserver_runtime.routes.of_model import require_model, tables_of
+from modelserver_runtime.routes.openapi import NEEDS_MODEL
 from modelserver_runtime.serving import Serving
 
 _PREFIX = "/v1/models/"
@@ -35,11 +36,11 @@ def v1_routes(serving: Serving) -> APIRouter:
     routes = APIRouter(prefix="/v1/models", tags=["KServe V1"])
 
     @routes.get("", summary="Names of the models: one, or none while it is loaded")
-    async def models() -> dict[str, list[str]]:
-        return {"models": [serving.model.name] if serving.model is not None else []}
+    async def models() -> V1Models:
+        return V1Models(models=[serving.model.name] if serving.model is not None else [])
 
-    @routes.get("/{name}", summary="Is the model ready?")
-    async def model(name: str) -> dict[str, Any]:
-        return {"name": require_model(serving, name).model.name, "ready": True}
+    @routes.get("/{name}", summary="Is the model ready?", responses=NEEDS_MODEL)
+    async def model(name: str) -> ModelReadiness:
+        return ModelReadiness(name=require_model(serving, name).model.name, ready=True)
 
     return routes

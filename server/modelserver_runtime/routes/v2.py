@@ -18,7 +18,9 @@ from modelserver_runtime.error_responses import RETRY_AFTER_SECONDS
 from modelserver_runtime.errors import InvalidRequest, UnknownModel
 from modelserver_runtime.exchange import Answer, Exchange, media_type
 from modelserver_runtime.gate import HotRoute
+from modelserver_runtime.routes.answers import ModelMetadata, ModelReadiness, ServerMetadata
 from modelserver_runtime.routes.of_model import open_inference_of, require_model
+from modelserver_runtime.routes.openapi import NEEDS_MODEL
 from modelserver_runtime.serving import Ready, Serving
 
 OCTETS = b"application/octet-stream"
@@ -53,12 +55,10 @@ def v2_routes(serving: Serving) -> APIRouter:
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol V2"])
 
     @routes.get("", summary="Name, version and extensions of the server")
-    async def server() -> dict[str, Any]:
-        return {
-            "name": "modelserver-runtime",
-            "version": __version__,
-            "extensions": [BINARY_EXTENSION],
-        }
+    async def server() -> ServerMetadata:
+        return ServerMetadata(
+            name="modelserver-runtime", version=__version__, extensions=[BINARY_EXTENSION]
+        )
 
     @routes.get("/health/live", summary="The process can work")
     async def live() -> dict[str, bool]:
@@ -76,8 +76,18 @@ def v2_routes(serving: Serving) -> APIRouter:
             response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
         return {"ready": ready}
 
-    @routes.get("/models/{name}", summary="Tensors of the model")
-    @routes.get("/models/{name}/versions/{version}", summary="Tensors of the model's version")
+    @routes.get(
+        "/models/{name}",
+        summary="Tensors of the model",
+        responses=NEEDS_MODEL,
+        response_model=ModelMetadata,
+    )
+    @routes.get(
+        "/models/{name}/versions/{version}",
+        summary="Tensors of the model's version",
+        responses=NEEDS_MODEL,
+        response_model=ModelMetadata,
+    )
     async def metadata(name: str, version: str | None = None) -> dict[str, Any]:
         model = require_model(serving, name, version).model
         inputs, outputs = tensor_metadata(model.manifest)
@@ -89,10 +99,14 @@ def v2_routes(serving: Serving) -> APIRouter:
             "outputs": outputs,
         }
 
-    @routes.get("/models/{name}/ready", summary="The model is ready")
-    @routes.get("/models/{name}/versions/{version}/ready", summary="The model's version is ready")
-    async def model_ready(name: str, version: str | None = None) -> dict[str, Any]:
-        return {"name": require_model(serving, name, version).model.name, "ready": True}
+    @routes.get("/models/{name}/ready", summary="The model is ready", responses=NEEDS_MODEL)
+    @routes.get(
+        "/models/{name}/versions/{version}/ready",
+        summary="The model's version is ready",
+        responses=NEEDS_MODEL,
+    )
+    async def model_ready(name: str, version: str | None = None) -> ModelReadiness:
+        return ModelReadiness(name=require_model(serving, name, version).model.name, ready=True)
 
     return routes
 
