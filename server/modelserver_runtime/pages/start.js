@@ -2,6 +2,7 @@
 
 const SCRAPE_SECONDS = 2;
 const MOST_CLASSES_SHOWN = 10;
+const UNKNOWN = 404;
 const byId = (id) => document.getElementById(id);
 
 function element(tag, properties = {}, ...children) {
@@ -239,9 +240,23 @@ function showState(text, kind) {
   state.className = `state ${kind}`;
 }
 
+// Metrics and health may have a port of their own: then there are no numbers to show here.
+let separated = false;
+
 async function refresh() {
   try {
+    if (separated) {
+      const { ready } = await getJson("/v2/health/ready") ?? { ready: false };
+      showState(ready ? "Ready" : "Not ready", ready ? "good" : "bad");
+      if (ready && metadata === null) await showModel();
+      return;
+    }
     const [ready, metrics] = await Promise.all([fetch("/ready"), fetch("/metrics")]);
+    if (ready.status === UNKNOWN) {
+      separated = true;
+      byId("numbers").hidden = true;
+      return await refresh();
+    }
     const body = await ready.json();
     showState(ready.ok ? "Ready" : body.reason, ready.ok ? "good" : "bad");
     if (metrics.ok) showNumbers(parseMetrics(await metrics.text()), performance.now());

@@ -38,12 +38,13 @@ _DESCRIPTIONS: Mapping[int, str] = {
     500: "The model failed",
     503: "No model is ready, or too many requests; Retry-After says when again",
 }
+_JSON = "application/json"
+_V2 = "Open Inference Protocol V2"
 _PREDICTION_ERRORS = tuple(_DESCRIPTIONS)
-_OTHER_ERRORS = (400, 401, 403, 405, 408, 414, 429, 431, 500)
+_OTHER_ERRORS = (400, 401, 403, 414, 429, 431, 500)
+_TAGS = ("prediction", "model", "health", "metrics", "MLflow", "KServe V1", _V2)
 # They need the model, or name it.
 _MODEL_ERRORS = (404, 503)
-
-_JSON = "application/json"
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -57,7 +58,7 @@ NEEDS_MODEL = errors(*_MODEL_ERRORS)
 
 
 def title(ready: Ready | None) -> str:
-    """Of the schema and of the pages."""
+    """The heading of the pages."""
     return "modelserver-runtime" if ready is None else f"{ready.model.name} {ready.model.version}"
 
 
@@ -65,14 +66,15 @@ def describe(app: FastAPI, ready: Ready | None) -> dict[str, Any]:
     """The schema of the ordinary routes of *app* and, once there is a model, of its predictions."""
     manifest = ready.model.manifest if ready is not None else None
     described = FastAPI(
-        title=title(ready),
+        title=ready.model.name if ready is not None else "modelserver-runtime",
+        openapi_tags=[{"name": name} for name in _TAGS],
         version=ready.model.version if ready is not None else __version__,
         description=(manifest.description or "") if manifest is not None else "",
         responses=errors(*_OTHER_ERRORS),
     )
-    described.router.routes.extend(app.router.routes)
     if ready is not None:
         described.include_router(_prediction_routes(ready))
+    described.router.routes.extend(app.router.routes)
     schema = described.openapi()
     _finish(schema, ready)
     return schema
@@ -170,7 +172,7 @@ def _prediction_routes(ready: Ready) -> APIRouter:
 
     @routes.post(
         "/v2/models/{name}/infer",
-        tags=["Open Inference Protocol V2"],
+        tags=[_V2],
         summary="Predict, in the Open Inference Protocol",
         responses=answers,  # type: ignore[arg-type]
         openapi_extra=extra,
@@ -178,7 +180,7 @@ def _prediction_routes(ready: Ready) -> APIRouter:
     )
     @routes.post(
         "/v2/models/{name}/versions/{version}/infer",
-        tags=["Open Inference Protocol V2"],
+        tags=[_V2],
         summary="The same, of one version",
         responses=answers,  # type: ignore[arg-type]
         openapi_extra=extra,
