@@ -178,6 +178,9 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         openapi_extra=extra,
         response_class=Response,
     )
+    async def infer(name: str, body: V2Request) -> None:
+        """One [rows, features] tensor of any name, or one tensor for each feature by its name."""
+
     @routes.post(
         "/v2/models/{name}/versions/{version}/infer",
         tags=[_V2],
@@ -186,8 +189,8 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         openapi_extra=extra,
         response_class=Response,
     )
-    async def infer(name: str, body: V2Request) -> None:
-        """One [rows, features] tensor of any name, or one tensor for each feature by its name."""
+    async def infer_version(name: str, version: str, body: V2Request) -> None:
+        """The same request."""
 
     return routes
 
