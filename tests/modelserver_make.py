@@ -54,6 +54,13 @@ SPECS: dict[str, dict[str, Any]] = {
             "loadTimeoutSeconds": 61,
             "drainSeconds": 3,
             "metricsPort": 9090,
+            "auth": {"bearerTokens": {"secret": {"name": "clients", "key": "tokens.txt"}}},
+            "tls": {"secret": {"name": "web-tls"}, "caKey": "ca.crt"},
+            "cors": {"allowOrigins": ["https://app.example.com", "http://localhost:3000"]},
+            "rateLimit": {
+                "requestsPerMinute": 600,
+                "trustedProxies": ["10.0.0.0/8", "2001:db8::/32"],
+            },
         },
         "service": {
             "type": "LoadBalancer",

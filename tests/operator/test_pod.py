@@ -95,6 +95,25 @@ def test_ports(server, ports, probed):
     )
 
 
+@pytest.mark.parametrize(
+    ("server", "want"),
+    [
+        pytest.param({}, "HTTP", id="plain"),
+        pytest.param({"tls": {"secret": {"name": "web-tls"}}}, "HTTPS", id="TLS"),
+        pytest.param(
+            {"tls": {"secret": {"name": "web-tls"}}, "metricsPort": 9090},
+            "HTTPS",
+            id="a port for the metrics speaks it too",
+        ),
+    ],
+)
+def test_probes_speak_what_the_runtime_speaks(server, want):
+    """The kubelet takes any certificate."""
+    container = runtime(server=server)
+    names = ("startupProbe", "readinessProbe", "livenessProbe")
+    assert {container[name]["httpGet"]["scheme"] for name in names} == {want}
+
+
 def test_pods_have_no_way_into_the_api_server():
     """Neither the account nor the pod asks for a token."""
     assert make.children()["ServiceAccount"]["automountServiceAccountToken"] is False
@@ -114,7 +133,7 @@ def test_pods_keep_to_the_restricted_standard(spec):
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    allowed = {"emptyDir", "configMap", "persistentVolumeClaim"}
+    allowed = {"emptyDir", "configMap", "persistentVolumeClaim", "secret"}
     assert all(volume.keys() - {"name"} <= allowed for volume in body["volumes"])
     assert not {"hostNetwork", "hostPID", "hostIPC"} & body.keys()
 

@@ -47,6 +47,23 @@ def test_annotations_of_the_user_are_taken_over():
     assert "annotations" not in service()["metadata"]
 
 
+TLS = {"tls": {"secret": {"name": "web-tls"}}}
+
+
+def test_a_port_that_speaks_tls_says_so():
+    """To proxies; the pods' port keeps its name, so that old pods get requests in a rollout."""
+    (port,) = desired_service(make.parsed(server=TLS), make.SURROUNDINGS)["spec"]["ports"]
+    assert port == {
+        "name": "https",
+        "port": 80,
+        "protocol": "TCP",
+        "targetPort": "http",
+        "appProtocol": "https",
+    }
+
+
 def test_url():
     """Where clients inside the cluster find it."""
-    assert url(make.parsed(service={"port": 8080})) == "http://web.team.svc:8080"
+    service = {"port": 8080}
+    assert url(make.parsed(service=service)) == "http://web.team.svc:8080"
+    assert url(make.parsed(service=service, server=TLS)) == "https://web.team.svc:8080"

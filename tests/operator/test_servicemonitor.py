@@ -48,6 +48,23 @@ def test_what_was_asked_for_in_any_case_and_cannot_be_is_refused():
             {"targetPort": "metrics"},
             id="the pods' own, which no client has",
         ),
+        pytest.param(
+            {"tls": {"secret": {"name": "web-tls"}}},
+            {"port": "https", "scheme": "https", "tlsConfig": {"insecureSkipVerify": True}},
+            id="TLS, by an authority that nobody named",
+        ),
+        pytest.param(
+            {"tls": {"secret": {"name": "web-tls"}, "caKey": "ca.crt"}, "metricsPort": 9090},
+            {
+                "targetPort": "metrics",
+                "scheme": "https",
+                "tlsConfig": {
+                    "ca": {"secret": {"name": "web-tls", "key": "ca.crt"}},
+                    "serverName": "web.team.svc",
+                },
+            },
+            id="TLS, verified by the name of the Service",
+        ),
     ],
 )
 def test_the_endpoint(server, want):

@@ -15,6 +15,7 @@ from kubernetes.utils.quantity import parse_quantity
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children.resources import effective_resources
+from modelserver_operator.children.secretfiles import secret_files
 from modelserver_operator.children.surroundings import Surroundings
 
 MODEL_MOUNT: Final = "/model"
@@ -63,7 +64,23 @@ def runtime_environment(server: ModelServer) -> dict[str, str]:
         environment["MODELSERVER_MODEL_VERSION"] = model.version
     if model.digest:
         environment["MODELSERVER_MODEL_DIGEST"] = model.digest
-    return environment | _thread_pools(server)
+    return environment | _access(server) | _thread_pools(server)
+
+
+def _access(server: ModelServer) -> dict[str, str]:
+    """Who may ask, from which pages and how often; a Secret is named by the files it becomes."""
+    environment: dict[str, str] = {}
+    for files in secret_files(server):
+        environment |= files.environment()
+    cors, rate_limit = server.spec.server.cors, server.spec.server.rate_limit
+    if cors is not None:
+        environment["MODELSERVER_CORS_ORIGINS"] = ",".join(cors.allow_origins)
+    if rate_limit is not None:
+        per_minute = str(rate_limit.requests_per_minute)
+        environment["MODELSERVER_RATE_LIMIT_PER_MINUTE"] = per_minute
+        if rate_limit.trusted_proxies:
+            environment["MODELSERVER_TRUSTED_PROXIES"] = ",".join(rate_limit.trusted_proxies)
+    return environment
 
 
 def model_path(server: ModelServer) -> str:

@@ -8,6 +8,7 @@ from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import configmap
 from modelserver_operator.children.resources import effective_resources
+from modelserver_operator.children.secretfiles import secret_files
 
 PORT: Final = 8000
 CONTAINER: Final = "runtime"
@@ -60,7 +61,8 @@ def _runtime(server: ModelServer, image: str) -> dict[str, Any]:
     # Rounded up: a 7 s budget at a 2 s period is four probes, not three.
     attempts = math.ceil(server.spec.server.load_timeout_seconds / STARTUP_PERIOD_SECONDS)
     ports = _ports(server)
-    probed = ports[-1]["name"]  # the runtime answers probes where it answers for its metrics
+    # The runtime answers probes where it answers for its metrics.
+    probed = {"port": ports[-1]["name"], "scheme": server.spec.server.scheme.upper()}
     return {
         "name": CONTAINER,
         "image": image,
@@ -93,9 +95,11 @@ def _ports(server: ModelServer) -> list[dict[str, Any]]:
     return ports
 
 
-def _probe(path: str, port: str, *, period: int, failures: int, timeout: int) -> dict[str, Any]:
+def _probe(
+    path: str, probed: dict[str, str], *, period: int, failures: int, timeout: int
+) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": port, "scheme": "HTTP"},
+        "httpGet": {"path": path, **probed},
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,
@@ -151,14 +155,14 @@ def _volumes(server: ModelServer) -> list[dict[str, Any]]:
         # Read-only for the kubelet too: it would else hand every file to fsGroup at each start.
         claim = {"claimName": source.persistent_volume_claim.claim_name, "readOnly": True}
         volumes.append({"name": "model", "persistentVolumeClaim": claim})
-    return volumes
+    return volumes + [files.as_volume() for files in secret_files(server)]
 
 
 def _mounts(server: ModelServer) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the pod
     if server.spec.model.source.bundled is None:
         mounts.append({"name": "model", "mountPath": configmap.MODEL_MOUNT, "readOnly": True})
-    return mounts
+    return mounts + [files.as_mount() for files in secret_files(server)]
 
 
 def _pull_secrets(server: ModelServer) -> dict[str, Any]:

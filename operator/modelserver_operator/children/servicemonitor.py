@@ -4,6 +4,8 @@ from typing import Any
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
+from modelserver_operator.api.tls import Tls
+from modelserver_operator.children.service import host
 from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.errors import ChildRefused
 
@@ -33,19 +35,38 @@ def desired_service_monitor(
         )
     metadata = labels.child_metadata(server, server.name)
     metadata["labels"] = {**monitoring.labels, **metadata["labels"]}
-    own_port = server.spec.server.metrics_port is not None
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
         "metadata": metadata,
         "spec": {
             "selector": {"matchLabels": {labels.NAME: server.name}},
-            "endpoints": [
-                {
-                    **({"targetPort": "metrics"} if own_port else {"port": "http"}),
-                    "path": "/metrics",
-                    "interval": monitoring.interval,
-                },
-            ],
+            "endpoints": [_endpoint(server)],
         },
     }
+
+
+def _endpoint(server: ModelServer) -> dict[str, Any]:
+    settings = server.spec.server
+    own_port = settings.metrics_port is not None
+    endpoint: dict[str, Any] = {
+        **({"targetPort": "metrics"} if own_port else {"port": settings.scheme}),
+        "path": "/metrics",
+        "interval": server.spec.monitoring.interval,
+    }
+    if settings.tls is not None:
+        endpoint |= {"scheme": "https", "tlsConfig": _verification(server, settings.tls)}
+    return endpoint
+
+
+def _verification(server: ModelServer, tls: Tls) -> dict[str, Any]:
+    """
+    Say how Prometheus knows the pods, which it asks by their addresses.
+
+    Without an authority it takes any certificate: it sends no secret, and a name that it could not
+    verify would leave the server without metrics.
+    """
+    if tls.ca_key is None:
+        return {"insecureSkipVerify": True}
+    authority = {"name": tls.secret.name, "key": tls.ca_key}
+    return {"ca": {"secret": authority}, "serverName": host(server)}
