@@ -67,6 +67,19 @@ def _egress_port(**port: Any) -> dict[str, Any]:
     return model_server(networkPolicy={"egress": [{"ports": [port]}]})
 
 
+def _tokens(**secret: Any) -> dict[str, Any]:
+    return model_server(server={"auth": {"bearerTokens": {"secret": secret}}})
+
+
+def _origin(origin: str) -> dict[str, Any]:
+    return model_server(server={"cors": {"allowOrigins": [origin]}})
+
+
+def _proxies(proxies: str) -> dict[str, Any]:
+    limit = {"requestsPerMinute": 60, "trustedProxies": [proxies]}
+    return model_server(server={"rateLimit": limit})
+
+
 def _toleration(**toleration: Any) -> dict[str, Any]:
     return model_server(scheduling={"tolerations": [toleration]})
 
@@ -93,6 +106,7 @@ _UNDRAINABLE = "no node could ever be drained"
 _RESERVED = "belong to the operator and to Kubernetes: choose another key"
 _KEYS = "keys are a name of letters, digits"
 _RANGE = "must be a range of addresses such as 10.0.0.0/8"
+_PROXIES = "spec.server.rateLimit.trustedProxies[0]"
 _TYPED = "write the one field that type names"
 
 INVALID = (
@@ -659,6 +673,108 @@ INVALID = (
         cel=False,
     ),
     Invalid(
+        "auth that asks for nothing",
+        model_server(server={"auth": {}}),
+        "spec.server.auth.bearerTokens",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "tokens of a whole Secret",
+        _tokens(name="tokens"),
+        "spec.server.auth.bearerTokens.secret.key",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "tokens of another namespace",
+        _tokens(name="kitchen/tokens", key="tokens"),
+        "spec.server.auth.bearerTokens.secret.name",
+        "must be the name of an object in this namespace",
+    ),
+    *(
+        Invalid(
+            f"tokens under the key {key}",
+            _tokens(name="tokens", key=key),
+            "spec.server.auth.bearerTokens.secret.key",
+            "must be a key of a Secret",
+        )
+        for key in ("", "..", "a/b")
+    ),
+    Invalid(
+        "TLS without a Secret",
+        model_server(server={"tls": {}}),
+        "spec.server.tls.secret",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "an authority that is a path",
+        model_server(server={"tls": {"secret": {"name": "tls"}, "caKey": "/etc/ca.crt"}}),
+        "spec.server.tls.caKey",
+        "must be a key of a Secret",
+    ),
+    *(
+        Invalid(
+            f"origin {origin}",
+            _origin(origin),
+            "spec.server.cors.allowOrigins[0]",
+            "must be one origin exactly as browsers send it, such as https://app.example.com",
+        )
+        for origin in (
+            "*",
+            "https://*.example.com",
+            "app.example.com",
+            "https://app.example.com/",
+            "https://App.example.com",
+            "ftp://app.example.com",
+            "null",
+            "",
+        )
+    ),
+    *(
+        Invalid(
+            f"origin {origin}",
+            _origin(origin),
+            "spec.server.cors.allowOrigins[0]",
+            "browsers leave them out",
+        )
+        for origin in ("https://app.example.com:443", "http://app.example.com:80")
+    ),
+    Invalid(
+        "no origins",
+        model_server(server={"cors": {"allowOrigins": []}}),
+        "spec.server.cors.allowOrigins",
+        "at least 1 items",
+        cel=False,
+    ),
+    Invalid(
+        "a rate limit without a rate",
+        model_server(server={"rateLimit": {"trustedProxies": ["10.0.0.0/8"]}}),
+        "spec.server.rateLimit.requestsPerMinute",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "no requests",
+        model_server(server={"rateLimit": {"requestsPerMinute": 0}}),
+        "spec.server.rateLimit.requestsPerMinute",
+        "greater than or equal to 1",
+        cel=False,
+    ),
+    *(
+        Invalid(f"proxies {proxies!r}", _proxies(proxies), _PROXIES, says)
+        for proxies, says in (
+            ("10.0.0.1", _RANGE),
+            ("ingress.example.com", _RANGE),
+            ("10.0.0.0/33", _RANGE),
+            ("10.1.2.3/8", "must begin with the first address of the range"),
+            ("2001:db8::1/32", "must begin with the first address of the range"),
+            ("0.0.0.0/0", "must not be everybody"),
+            ("::/0", "must not be everybody"),
+        )
+    ),
+    Invalid(
         "unknown log level",
         model_server(server={"logLevel": "info"}),
         "spec.server.logLevel",
@@ -943,7 +1059,25 @@ VALID = {
             "loadTimeoutSeconds": 1,
             "drainSeconds": 600,
             "metricsPort": 9090,
+            "auth": {"bearerTokens": {"secret": {"name": "tokens.v2", "key": "tokens_A-1.txt"}}},
+            "tls": {"secret": {"name": "spam-tls"}, "caKey": "ca.crt"},
+            "cors": {
+                "allowOrigins": [
+                    "https://app.example.com",
+                    "http://localhost:3000",
+                    "https://xn--bcher-kva.example:8443",
+                    "http://[::1]:8080",
+                    "http://10.0.0.1:443",
+                ]
+            },
+            "rateLimit": {
+                "requestsPerMinute": 1_000_000,
+                "trustedProxies": ["10.0.0.0/8", "192.0.2.7/32", "2001:DB8::/32", "fd00::1/128"],
+            },
         }
+    ),
+    "a certificate that Prometheus does not verify": model_server(
+        server={"tls": {"secret": {"name": "spam-tls"}}}
     ),
     "all new pods at once": model_server(
         rollout={"maxSurge": "100%", "minReadySeconds": 0, "progressDeadlineSeconds": 30}

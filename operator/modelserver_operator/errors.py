@@ -2,11 +2,14 @@
 What can go wrong while a ModelServer is reconciled, and what we do about each.
 
 * ReconcileError
-  + InvalidSpec      stalled: the children stay as they are until a new generation comes
-  + ChildRefused     the child cannot be as desired: the others go on, the status says why
-  + StalePicture     the object is not what we last saw of it: look at it and try again
-  + ApiUnavailable   transient: try again with backoff, the status keeps what it says
+  + InvalidSpec           stalled: the children stay as they are until a new generation comes
+  + ChildRefused          the child cannot be as desired: the others go on, the status says why
+  + NamespaceTerminating  the namespace goes, and all that is in it: be quiet until it is gone
+  + StalePicture          the object is not what we last saw of it: look at it and try again
+  + ApiUnavailable        transient: try again with backoff, the status keeps what it says
 """
+
+from modelserver_operator.reasons import Refusal
 
 
 class ReconcileError(Exception):
@@ -22,12 +25,16 @@ class ChildRefused(ReconcileError):
     A child cannot be made or changed.
 
     Attributes:
-        reason: the reason `Accepted` gives: CamelCase, listed in `docs/operations.md`.
+        reason: the reason that `Accepted` gives.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Refusal, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class NamespaceTerminating(ReconcileError):
+    """Nothing can be made in a namespace that is being deleted."""
 
 
 class StalePicture(ReconcileError):

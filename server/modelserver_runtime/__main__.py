@@ -15,7 +15,7 @@ from modelserver_runtime.settings import Settings
 EXIT_USAGE = 64
 EXIT_MODEL = 78
 SWITCH_SECONDS = 0.0005  # the event loop waits for the worker thread no longer than this
-TERMINATION_BYTES = 4096  # what the kubelet keeps
+MESSAGE_CHARACTERS = 900  # the kubelet keeps 4096 bytes, and half an object would say nothing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.setswitchinterval(SWITCH_SECONDS)
         return _serve(settings)
     except SettingError as error:  # of a variable, or of a file that one names
-        _report(json.dumps({"reason": "InvalidSetting", "message": str(error)}), sys.stderr)
+        _say_why("InvalidSetting", str(error))
         return EXIT_USAGE
 
 
@@ -42,7 +42,7 @@ def _serve(settings: Settings) -> int:
 
     def end_if_told_to(error: LoadError) -> None:
         if settings.on_load_failure == "exit":
-            _say_why(error, settings.termination_log)
+            _say_why(error.reason, str(error))
             server.should_exit = True
 
     app = create_app(settings, on_load_failure=end_if_told_to)
@@ -52,12 +52,18 @@ def _serve(settings: Settings) -> int:
     return EXIT_MODEL if failed else 0
 
 
-def _say_why(error: LoadError, termination_log: Path | None) -> None:
-    """One JSON line for the person on call, where the kubelet and `kubectl logs` find it."""
-    line = json.dumps({"reason": error.reason, "message": str(error)}, ensure_ascii=False)
-    if termination_log is not None:
+def _say_why(reason: str, message: str) -> None:
+    """
+    One JSON line for the person on call, where the kubelet and `kubectl logs` find it.
+
+    The file's name comes from the environment: the settings may be what cannot be read.
+    """
+    told = {"reason": reason, "message": message[:MESSAGE_CHARACTERS]}
+    line = json.dumps(told, ensure_ascii=False)
+    (variable,) = configuration.names_of("termination_log")
+    if termination_log := os.environ.get(variable):
         try:
-            termination_log.write_bytes(line.encode()[:TERMINATION_BYTES])
+            Path(termination_log).write_text(line, encoding="utf-8")
         except OSError as problem:
             _report(f"{termination_log} cannot be written: {problem}", sys.stderr)
     _report(line, sys.stderr)

@@ -1,7 +1,7 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -53,9 +53,8 @@ class Codec:
         )
         self._decode_row = msgspec.json.Decoder(row).decode
         self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
-        numeric = all(feature.type != "string" for feature in signature.features)
         self._width = len(signature.features)
-        self._dtype: type = np.float64 if numeric else object
+        self._dtype: type = np.float64 if signature.is_numeric else object
 
     def decode_row(self, body: bytes) -> Rows:
         """
@@ -110,11 +109,11 @@ def encode_batch(outcome: Outcome) -> bytes:
 
 
 def _column_values(outcome: Outcome) -> list[dict[str, Any]]:
-    predictions = outcome.predictions.tolist()
-    if outcome.probabilities is None or outcome.confidence is None:
-        return [{"prediction": p, "probability": None, "confidence": None} for p in predictions]
     rows = zip(
-        predictions, outcome.probabilities.tolist(), outcome.confidence.tolist(), strict=True
+        outcome.predictions.tolist(),
+        repeat(None) if outcome.probabilities is None else outcome.probabilities.tolist(),
+        repeat(None) if outcome.confidence is None else outcome.confidence.tolist(),
+        strict=False,
     )
     return [{"prediction": p, "probability": q, "confidence": c} for p, q, c in rows]
 

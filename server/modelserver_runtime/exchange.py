@@ -15,8 +15,7 @@ from modelserver_runtime.errors import (
     NotAcceptable,
     UnsupportedMedia,
 )
-from modelserver_runtime.limits import HeldBytes
-from modelserver_runtime.settings import Settings
+from modelserver_runtime.limits import HeldBytes, Slots
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,26 +47,21 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class BodyRules:
     """
-    What a body may be.
+    What a body may be, and what its request may take up.
 
     Args:
         max_bytes: of one body, also after inflating.
         held: all bodies of the process.
+        slots: all requests of the process whose body is here.
         seconds: how long a body may take to arrive.
         gzip: whether a compressed body is taken.
     """
 
     max_bytes: int
     held: HeldBytes
+    slots: Slots
     seconds: float
     gzip: bool
-
-    @classmethod
-    def of(cls, settings: Settings, held: HeldBytes) -> "BodyRules":
-        """The rules that *settings* give."""
-        return cls(
-            settings.max_body_bytes, held, settings.receive_timeout_seconds, settings.accept_gzip
-        )
 
 
 class Exchange:
@@ -83,6 +77,7 @@ class Exchange:
         "_held",
         "_receive",
         "_rules",
+        "_slots",
         "accept",
         "authorization",
         "body_ended",
@@ -101,6 +96,7 @@ class Exchange:
         self._receive = receive
         self._rules = rules
         self._held = 0
+        self._slots = 0
         self.body_ended = False
         self.content_type = b""
         self.content_encoding = b""
@@ -118,14 +114,17 @@ class Exchange:
                 self.content_length = int(value)  # the parser lets only digits through
             elif name == b"accept":
                 self.accept = self.accept + b"," + value if self.accept else value
+            elif name == b"x-forwarded-for":
+                # Several are one list, in their order (RFC 9110, 5.3): each proxy may add its own.
+                given = self.forwarded_for
+                self.forwarded_for = given + b"," + value if given else value
             elif name in _RARE_HEADERS:
                 setattr(self, _RARE_HEADERS[name], value)
-        if not self.request_id or _VALID_REQUEST_ID(self.request_id) is None:
-            self.request_id = new_request_id()
+        self.request_id = valid_request_id(self.request_id)
 
     async def body(self) -> bytes:
         """
-        The whole body, inflated where it was compressed.
+        The whole body, inflated where it was compressed; from now on the request has a slot.
 
         Raises:
             BodyTooLarge: said by Content-Length, or found while it arrives or is inflated.
@@ -142,10 +141,14 @@ class Exchange:
             body = await self._collect(body)
         if len(body) > self._rules.max_bytes:
             raise self._too_large()
+        self._rules.slots.take()
+        self._slots += 1
         return self._inflate(body) if compressed else body
 
     def release(self) -> None:
-        """The body is no longer in memory."""
+        """The request is over: its body is no longer in memory, its slot is free."""
+        self._rules.slots.taken -= self._slots
+        self._slots = 0
         if self._held:
             self._rules.held.release(self._held)
             self._held = 0
@@ -251,14 +254,15 @@ _RARE_HEADERS = {
     b"x-request-id": "request_id",
     b"content-encoding": "content_encoding",
     b"authorization": "authorization",
-    b"x-forwarded-for": "forwarded_for",
     b"inference-header-content-length": "inference_header_length",
     b"origin": "origin",
 }
 
 
-def new_request_id() -> bytes:
-    """An id for a request that came without a usable one."""
+def valid_request_id(given: bytes | None) -> bytes:
+    """The id that a request came with, or a new one where that is of no use."""
+    if given and _VALID_REQUEST_ID(given) is not None:
+        return given
     return b"%016x" % getrandbits(64)
 
 

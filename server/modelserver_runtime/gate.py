@@ -13,7 +13,6 @@ from modelserver_runtime.error_responses import internal_error, refusal
 from modelserver_runtime.errors import (
     Forbidden,
     MethodNotAllowed,
-    Overloaded,
     RateLimited,
     RequestError,
     Unauthorized,
@@ -31,7 +30,7 @@ from modelserver_runtime.exchange import (
     Scope,
     Send,
 )
-from modelserver_runtime.limits import HeldBytes, RateLimit, client_address
+from modelserver_runtime.limits import HeldBytes, RateLimit, Slots, client_address, client_of
 from modelserver_runtime.metrics import Metrics
 from modelserver_runtime.serving import Serving
 from modelserver_runtime.settings import Settings
@@ -55,6 +54,10 @@ _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 _LOGGED_ONE_IN = 100
 _PREFLIGHT_SECONDS = 600
+_ALLOWED = (
+    b"authorization, content-encoding, content-type, inference-header-content-length, x-request-id"
+)
+_EXPOSED = b"inference-header-content-length, retry-after, x-request-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,14 @@ class Gate:
         self._rest = rest
         self._guard = Guard(settings)
         self._metrics_port = settings.metrics_port
-        self._max_concurrency = settings.max_concurrency
         self._requests = RequestLog(settings)
-        held = HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes"))
-        self._rules = BodyRules.of(settings, held)
+        self._rules = BodyRules(
+            settings.max_body_bytes,
+            HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes")),
+            Slots(settings.max_concurrency, _counter(self._metrics, "concurrency")),
+            settings.receive_timeout_seconds,
+            settings.accept_gzip,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -104,7 +111,7 @@ class Gate:
             lost = UnknownRoute("this port does not serve this route")
             await self._reply(exchange, refusal(lost, exchange.request_id), send)
             return
-        if self._guard.is_preflight(exchange):
+        if exchange.origin and self._guard.is_preflight(exchange):
             await self._reply(exchange, self._guard.preflight(), send)
             return
         route = self._hot(scope["path"])
@@ -147,10 +154,8 @@ class Gate:
     def _admit(self, exchange: Exchange) -> None:
         if exchange.scope["method"] != "POST":
             raise MethodNotAllowed("POST")
-        self._guard_admits(exchange)
-        if self._metrics.in_flight > self._max_concurrency:
-            self._metrics.rejected["concurrency"] += 1
-            raise Overloaded("too many requests are being answered; try again")
+        if self._guard.asks:
+            self._guard_admits(exchange)
 
     def _guard_admits(self, exchange: Exchange) -> None:
         try:
@@ -161,14 +166,16 @@ class Gate:
 
     async def _pass_on(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Let the framework answer, with the request's id in the answer."""
-        if exchange.scope["path"] not in OPEN_PATHS:
+        if self._guard.asks and exchange.scope["path"] not in OPEN_PATHS:
             try:
                 self._guard_admits(exchange)
             except RequestError as error:
                 await self._reply(exchange, refusal(error, exchange.request_id), send)
                 return
         exchange.scope["state"]["request_id"] = exchange.request_id
-        extra = [(b"x-request-id", exchange.request_id), *self._guard.cors(exchange)]
+        extra = [(b"x-request-id", exchange.request_id)]
+        if self._guard.has_origins:
+            extra += self._guard.cors(exchange)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -189,7 +196,7 @@ class Gate:
             (b"x-request-id", exchange.request_id),
             *answer.headers,
         ]
-        if exchange.origin:
+        if self._guard.has_origins:
             headers += self._guard.cors(exchange)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -202,7 +209,13 @@ class Gate:
 
 
 class Guard:
-    """Who may ask, and how often; each check only where it was asked for."""
+    """
+    Who may ask, and how often; each check only where it was asked for.
+
+    Attributes:
+        asks: whether there is anything to check.
+        has_origins: whether pages of other origins may ask.
+    """
 
     def __init__(self, settings: Settings) -> None:
         file = settings.auth_tokens_file
@@ -211,6 +224,8 @@ class Guard:
         self._rate = RateLimit(per_minute, time.monotonic) if per_minute is not None else None
         self._trusted = settings.trusted_proxies
         self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
+        self.asks = self._tokens is not None or self._rate is not None
+        self.has_origins = bool(self._origins)
 
     def admit(self, exchange: Exchange) -> None:
         """
@@ -219,21 +234,28 @@ class Guard:
         Raises:
             Unauthorized, Forbidden, RateLimited.
         """
-        if self._tokens is None and self._rate is None:
-            return
-        client = b"" if self._tokens is None else self._tokens.admit(exchange.authorization)
+        client = b"" if self._tokens is None else self._token(self._tokens, exchange)
         if self._rate is not None:
             self._rate.admit(client or self._address(exchange))
 
+    def _token(self, tokens: Tokens, exchange: Exchange) -> bytes:
+        try:
+            return tokens.admit(exchange.authorization)
+        except (Unauthorized, Forbidden):
+            # Whoever has no token is counted by address: guessing has its limit too.
+            if self._rate is not None:
+                self._rate.admit(self._address(exchange))
+            raise
+
     def cors(self, exchange: Exchange) -> list[Header]:
         """Headers that let a page of an allowed origin read the answer."""
-        if exchange.origin not in self._origins:
-            return []
-        return [
-            (b"access-control-allow-origin", exchange.origin),
-            (b"access-control-expose-headers", b"x-request-id"),
-            (b"vary", b"origin"),
-        ]
+        headers = [(b"vary", b"origin")]  # also for others: a cache must not mix them up
+        if exchange.origin in self._origins:
+            headers += [
+                (b"access-control-allow-origin", exchange.origin),
+                (b"access-control-expose-headers", _EXPOSED),
+            ]
+        return headers
 
     def is_preflight(self, exchange: Exchange) -> bool:
         """A browser asks for leave before it sends the request proper."""
@@ -247,14 +269,14 @@ class Guard:
             b"",
             headers=(
                 (b"access-control-allow-methods", b"GET, POST"),
-                (b"access-control-allow-headers", b"authorization, content-type, x-request-id"),
+                (b"access-control-allow-headers", _ALLOWED),
                 (b"access-control-max-age", b"%d" % _PREFLIGHT_SECONDS),
             ),
         )
 
     def _address(self, exchange: Exchange) -> bytes:
         peer = (exchange.scope.get("client") or ("", 0))[0]
-        return client_address(peer, exchange.forwarded_for, self._trusted).encode()
+        return client_of(client_address(peer, exchange.forwarded_for, self._trusted))
 
 
 class RequestLog:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -43,6 +44,38 @@ class HeldBytes:
         self.held -= count
 
 
+class Slots:
+    """
+    Predictions being worked on.
+
+    A request takes its slot once its body is here: clients that send slowly hold none, or a few
+    hundred of them would keep everybody out.
+
+    Args:
+        limit: how many there may be at one time.
+        on_refusal: called for each request that is refused.
+    """
+
+    __slots__ = ("_limit", "_on_refusal", "taken")
+
+    def __init__(self, limit: int, on_refusal: Callable[[], None]) -> None:
+        self._limit = limit
+        self._on_refusal = on_refusal
+        self.taken = 0
+
+    def take(self) -> None:
+        """
+        Take one; whoever took it counts `taken` down.
+
+        Raises:
+            Overloaded: none is left.
+        """
+        if self.taken >= self._limit:
+            self._on_refusal()
+            raise Overloaded("too many requests are being answered; try again")
+        self.taken += 1
+
+
 class RateLimit:
     """
     A bucket of requests for each client, refilled steadily.
@@ -81,19 +114,48 @@ def client_address(peer: str, forwarded_for: bytes, trusted: Sequence[Network]) 
     Whose request this is.
 
     X-Forwarded-For is believed from right to left for as long as the one who wrote the entry is a
-    trusted proxy: anybody can send the header.
+    trusted proxy: anybody can send the header. What is no address is believed of nobody.
     """
     address = peer
     for entry in reversed(forwarded_for.decode("latin-1").split(",")):
-        if not _is_trusted(address, trusted) or not entry.strip():
+        written = _written(entry)
+        if written is None or not _is_trusted(address, trusted):
             break
-        address = entry.strip()
+        address = written
     return address
 
 
+def client_of(address: str) -> bytes:
+    """
+    Whom the requests from *address* are counted for.
+
+    With IPv6 that is the network of 64 bits: one machine may use all its addresses in turn.
+    """
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return parsed.packed[:8]
+    return address.encode()
+
+
+_WITH_PORT = re.compile(r"\[(.*)\](?::\d+)?|([^:]*):\d+")
+
+
+def _written(entry: str) -> str | None:
+    """Read an entry, with the port that some proxies add."""
+    found = _WITH_PORT.fullmatch(entry.strip())
+    parsed = _parsed((found[1] or found[2] or "") if found else entry.strip())
+    return None if parsed is None else str(parsed)
+
+
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in trusted)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address; IPv4 inside IPv6, as a listener for both shows it, is IPv4."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
-    return any(parsed in network for network in trusted)
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed

@@ -16,7 +16,7 @@ from modelserver_runtime.errors import (
     RequestError,
     UrlTooLong,
 )
-from modelserver_runtime.exchange import new_request_id
+from modelserver_runtime.exchange import valid_request_id
 from modelserver_runtime.metrics import Metrics
 from modelserver_runtime.settings import Settings
 
@@ -55,9 +55,11 @@ class RuntimeProtocol(HttpToolsProtocol):
         settings = shared.settings
         self._max_header_bytes = settings.max_header_bytes
         self._max_url_bytes = settings.max_url_bytes
+        self._max_body_bytes = settings.max_body_bytes
         self._receive_seconds = settings.receive_timeout_seconds
         self._requests_left = _spread(settings.requests_per_connection)
         self._deadline: float | None = None
+        self._read_deadline: float | None = None
         self._receiving = False
         self._in_headers = False
         self._began_here = False
@@ -83,7 +85,8 @@ class RuntimeProtocol(HttpToolsProtocol):
         """Feed the parser, then look at what it made of the bytes."""
         if self._closing:
             return
-        self._unset_keepalive_if_required()
+        cycle = self.cycle if self._receiving and not self._in_headers else None
+        had_body = 0 if cycle is None else len(cycle.body)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -99,12 +102,28 @@ class RuntimeProtocol(HttpToolsProtocol):
             if self._began_here:
                 self._began_here = False
             else:
-                self._undelivered_bytes += len(data)
-            if self._undelivered_bytes > self._max_header_bytes + self._max_url_bytes:
-                self._refuse(HeadersTooLarge(self._max_header_bytes))
-                return
+                self._count_undelivered(len(data), self._max_header_bytes + self._max_url_bytes)
+        elif cycle is self.cycle:
+            self._look_at_framing(len(data), delivered=len(self.cycle.body) > had_body)
         if self._deadline is None:
             self._deadline = self.loop.time() + self._receive_seconds
+
+    def _look_at_framing(self, count: int, *, delivered: bool) -> None:
+        """End a body whose framing has no end: the parser keeps a trailer until it is whole."""
+        if self.cycle.response_complete:
+            # It is read only to be forgotten, so that the client gets to its answer.
+            self._undelivered_bytes += count
+            if self._undelivered_bytes > self._max_body_bytes:
+                self._close(self.loop.time())
+        elif delivered:
+            self._undelivered_bytes = 0
+        else:
+            self._count_undelivered(count, self._max_header_bytes)
+
+    def _count_undelivered(self, count: int, limit: int) -> None:
+        self._undelivered_bytes += count
+        if self._undelivered_bytes > limit:
+            self._refuse(HeadersTooLarge(self._max_header_bytes))
 
     # Called by the parser. What is raised here ends the parsing: `_refusal` says with what answer.
     def on_message_begin(self) -> None:
@@ -125,12 +144,13 @@ class RuntimeProtocol(HttpToolsProtocol):
             raise self._refusal
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count before keeping."""
+        """Count before keeping; a trailer, which no gate has seen, is counted and forgotten."""
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > self._max_header_bytes or len(self.headers) >= MAX_HEADERS:
             self._refusal = HeadersTooLarge(self._max_header_bytes)
             raise self._refusal
-        super().on_header(name, value)
+        if self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The request may be answered, unless this connection is one too many."""
@@ -152,6 +172,16 @@ class RuntimeProtocol(HttpToolsProtocol):
         self.scope["state"]["body_is_whole"] = True
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """Too much of the answers is unread."""
+        super().pause_writing()
+        self._read_deadline = self.loop.time() + self._receive_seconds
+
+    def resume_writing(self) -> None:
+        """It has been read, or the connection is gone."""
+        super().resume_writing()
+        self._read_deadline = None
+
     def on_response_complete(self) -> None:
         """Idle from now on; the deadline replaces uvicorn's keep-alive timer."""
         self.server_state.total_requests += 1
@@ -167,6 +197,9 @@ class RuntimeProtocol(HttpToolsProtocol):
 
     def enforce_deadline(self, now: float) -> None:
         """End a connection whose time is up: idle, too slow to send, or too slow to read."""
+        if self._read_deadline is not None and now >= self._read_deadline:
+            self.transport.abort()
+            return
         if self._deadline is None or now < self._deadline:
             return
         if self._closing or self.transport.is_closing():
@@ -196,14 +229,22 @@ class RuntimeProtocol(HttpToolsProtocol):
             if self.cycle is not None and not self.cycle.response_complete:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
-            answer = refusal(error, new_request_id())
-            self.transport.write(
-                STATUS_LINE[answer.status]
-                + b"content-type: application/json\r\nconnection: close\r\n"
-                + b"content-length: %d\r\n\r\n" % len(answer.body)
-                + answer.body
-            )
+            self.transport.write(self._refusal_bytes(error))
         self._close(self.loop.time())
+
+    def _refusal_bytes(self, error: RequestError) -> bytes:
+        given = dict(self.headers).get(b"x-request-id") if self._receiving else None
+        request_id = valid_request_id(given)
+        answer = refusal(error, request_id)
+        headers = {
+            b"content-type": answer.content_type,
+            b"content-length": b"%d" % len(answer.body),
+            b"x-request-id": request_id,
+            **dict(answer.headers),
+            b"connection": b"close",
+        }
+        lines = [b"%b: %b\r\n" % header for header in headers.items()]
+        return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body])
 
 
 def enforce_deadlines(connections: Any, now: float) -> None:

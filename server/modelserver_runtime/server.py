@@ -14,14 +14,19 @@ import structlog
 import uvicorn
 
 from modelserver_runtime.app import RuntimeApp
-from modelserver_runtime.protocol import Connections, RuntimeProtocol, enforce_deadlines
+from modelserver_runtime.protocol import (
+    FLUSH_SECONDS,
+    Connections,
+    RuntimeProtocol,
+    enforce_deadlines,
+)
 from modelserver_runtime.settings import Settings
 from modelserver_runtime.tls import Certificate
 
 log = structlog.get_logger()
 
-EXIT_PORT = 3
-"""As uvicorn ends where the API's port cannot be opened."""
+EXIT_START = 3
+"""As uvicorn ends where a port cannot be opened."""
 
 
 class Server(uvicorn.Server):
@@ -61,16 +66,29 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the ports, and say where: a person on a terminal looks for the docs."""
-        await super().startup(sockets)
+        del sockets
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(EXIT_START)
+        self.servers = []
+        settings = self._serving.settings
+        await self._open(settings.port)
         scheme = "http" if self._certificate is None else "https"
         for host, port in self.addresses():
             url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("listening", url=url, docs=f"{url}/docs", pid=os.getpid())
-        if self._serving.settings.metrics_port is not None:
-            await self._open(self._serving.settings.metrics_port)
+        if settings.metrics_port is not None:
+            await self._open(settings.metrics_port)
+            log.info("listening for metrics and health", port=settings.metrics_port)
+        self.started = True
 
     async def _open(self, port: int) -> None:
-        """Open the port for metrics and health; the gate tells by the port who asks for what."""
+        """
+        Open a port; the gate tells by it who asks for what.
+
+        Not as uvicorn does: a client that never finishes its handshake would have a minute, and is
+        no connection yet that a deadline of ours could end.
+        """
         config = self.config
 
         def protocol() -> asyncio.Protocol:
@@ -78,15 +96,23 @@ class Server(uvicorn.Server):
             made = cast("Any", config.http_protocol_class)(config=config, **state)
             return cast("asyncio.Protocol", made)
 
-        loop = asyncio.get_running_loop()
+        secure = config.ssl is not None
+        seconds = self._serving.settings.receive_timeout_seconds
         try:
-            server = await loop.create_server(protocol, config.host, port, ssl=config.ssl)
+            server = await asyncio.get_running_loop().create_server(
+                protocol,
+                config.host,
+                port,
+                backlog=config.backlog,
+                ssl=config.ssl,
+                ssl_handshake_timeout=seconds if secure else None,
+                ssl_shutdown_timeout=FLUSH_SECONDS if secure else None,
+            )
         except OSError as error:
             log.error("port cannot be opened", port=port, problem=error.strerror)  # noqa: TRY400
             await self.lifespan.shutdown()
-            sys.exit(EXIT_PORT)
+            sys.exit(EXIT_START)
         self.servers.append(server)
-        log.info("listening for metrics and health", port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the signal is not raised again, so that the process ends with 0."""

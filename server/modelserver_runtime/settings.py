@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     """Bytes of all request bodies being held at one time."""
 
     max_concurrency: Annotated[int, Field(ge=1)] = 256
-    """Prediction requests being worked on at one time; more are answered 503."""
+    """Prediction requests, received whole, at one time; more are answered 503."""
 
     accept_gzip: bool = False
     """Take bodies with Content-Encoding: gzip; else they are refused with 415."""
@@ -140,7 +140,10 @@ class Settings(BaseSettings):
     """Bytes of a request's URL."""
 
     receive_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    """How long a request's headers, and then its body, may take to arrive."""
+    """How long a request's headers, and then its body, may take to arrive.
+
+    As long a TLS handshake may take, and answers may be left unread while no more can be written.
+    """
 
     keep_alive_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How long an idle connection is kept."""
@@ -164,7 +167,10 @@ class Settings(BaseSettings):
     """File of bearer tokens, one a line; re-read when it changes. Default: no authentication."""
 
     rate_limit_per_minute: Annotated[int, Field(ge=1)] | None = None
-    """Requests a minute for one client, which is its token, else its address. Default: no limit."""
+    """Requests a minute for one client, which is its token, else its address. Default: no limit.
+
+    An IPv6 address counts as its network of 64 bits.
+    """
 
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, CommaSeparated] = ()
     """Networks whose X-Forwarded-For is believed, comma separated."""

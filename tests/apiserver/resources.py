@@ -204,6 +204,7 @@ SERVICE_MONITORS: Final = Resource(
     short=("smon",),
     subresources=("status",),
     generations=("*",),
+    shape={**_METADATA, "spec.selector": ATOMIC},
     unconditional=False,
     custom=True,
 )

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from modelserver_runtime.errors import RateLimited
-from modelserver_runtime.limits import RateLimit, client_address
+from modelserver_runtime.limits import RateLimit, client_address, client_of
 from modelserver_runtime.settings import from_environment
 from runtime.process import Process, running
 
@@ -150,7 +150,28 @@ def test_a_page_of_another_origin_may_not(guarded: Process, origin: str) -> None
     url = f"{guarded.url()}/predict"
     asking = {"origin": origin, "access-control-request-method": "POST"}
     for answer in (httpx.options(url, headers=asking), httpx.post(url, headers={"origin": origin})):
-        assert "access-control-allow-origin" not in answer.headers
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example"}, {"origin": ORIGIN}])
+@pytest.mark.parametrize("path", ["/health", "/model/metadata"])
+def test_a_cache_tells_origins_apart(guarded: Process, path: str, headers: dict[str, str]) -> None:
+    """What it kept for one must not be given to a page of another."""
+    answer = httpx.get(f"{guarded.url()}{path}", headers=headers | bearer(OLD))
+    assert (answer.status_code, answer.headers["vary"]) == (200, "origin")
+
+
+def test_without_cors_no_answer_speaks_of_it(url: str, row: dict[str, float]) -> None:
+    """Off by default."""
+    for answer in (
+        httpx.post(f"{url}/predict", json=row, headers={"origin": ORIGIN}),
+        httpx.get(f"{url}/model/metadata", headers={"origin": ORIGIN}),
+    ):
+        assert answer.status_code == 200
+        assert "vary" not in answer.headers
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    asking = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    assert httpx.options(f"{url}/predict", headers=asking).status_code == 405
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(row: dict[str, float]) -> None:
@@ -174,9 +195,27 @@ def test_a_client_is_its_token_or_what_a_trusted_proxy_says(row: dict[str, float
             assert httpx.post(url, json=row, headers=headers).status_code == status
     with running(rate_limit_per_minute="1", trusted_proxies="127.0.0.0/8") as process:
         url = f"{process.wait_ready()}/predict"
+        for address, status in (("10.0.0.3", 200), ("10.0.0.3", 429)):
+            two = [("x-forwarded-for", address), ("x-forwarded-for", "127.0.0.9")]
+            assert httpx.post(url, json=row, headers=two).status_code == status
         for address, status in (("10.0.0.1", 200), ("10.0.0.2", 200), ("9.9.9.9, 10.0.0.2", 429)):
             headers = {"x-forwarded-for": address}
             assert httpx.post(url, json=row, headers=headers).status_code == status
+
+
+def test_guessing_tokens_has_its_limit(tokens: Path, row: dict[str, float]) -> None:
+    """Whoever has none is counted by address, and takes nothing from those who have one."""
+    with running(auth_tokens_file=str(tokens), rate_limit_per_minute="3") as process:
+        url = f"{process.url()}/predict"
+        process.wait_ready()
+        guesses = [
+            httpx.post(url, json=row, headers=bearer(f"a-guess-of-a-token-{i}")).status_code
+            for i in range(5)
+        ]
+        assert guesses == [403] * 3 + [429] * 2
+        assert httpx.post(url, json=row).status_code == 429
+        known = [httpx.post(url, json=row, headers=bearer(OLD)).status_code for _ in range(4)]
+        assert known == [200] * 3 + [429]
 
 
 @pytest.mark.parametrize(
@@ -188,14 +227,28 @@ def test_a_client_is_its_token_or_what_a_trusted_proxy_says(row: dict[str, float
         (b"1.2.3.4, 10.0.0.8", "1.2.3.4"),
         (b"6.6.6.6, 1.2.3.4, 10.0.0.7, 10.0.0.8", "1.2.3.4"),
         (b"1.2.3.4, ", "10.0.0.9"),
-        (b"not an address", "not an address"),
+        (b"not an address", "10.0.0.9"),
+        (b"1.2.3.4, unknown, 10.0.0.8", "10.0.0.8"),
+        (b"1.2.3.4:5678", "1.2.3.4"),
+        (b"[2001:db8::1]:5678", "2001:db8::1"),
+        (b"2001:DB8:0::1", "2001:db8::1"),
+        (b"1.2.3.4, ::ffff:10.0.0.8", "1.2.3.4"),
+        (b"x" * 30_000, "10.0.0.9"),
     ],
 )
 def test_the_first_address_that_no_proxy_of_ours_wrote(forwarded_for: bytes, address: str) -> None:
     """Read from the right, where our own proxies write."""
     trusted = from_environment({"MODELSERVER_TRUSTED_PROXIES": "10.0.0.0/24"}).trusted_proxies
     assert client_address("10.0.0.9", forwarded_for, trusted) == address
+    assert client_address("::ffff:10.0.0.9", forwarded_for, trusted).endswith(address)
     assert client_address("1.1.1.1", forwarded_for, trusted) == "1.1.1.1"
+
+
+def test_whoever_has_many_addresses_is_one_client() -> None:
+    """A machine gets a network of 64 bits; one that speaks IPv4 has one address."""
+    assert client_of("2001:db8::1") == client_of("2001:db8::ffff:1") != client_of("2001:db8:0:1::1")
+    assert client_of("1.2.3.4") == client_of("1.2.3.4") != client_of("1.2.3.5")
+    assert client_of("::ffff:1.2.3.4") != client_of("::ffff:1.2.3.5")
 
 
 def test_a_bucket_refills_steadily() -> None:

@@ -1,5 +1,6 @@
 """What may arrive on a socket: limits, deadlines, and bytes that are no HTTP."""
 
+import asyncio
 import json
 import socket
 import time
@@ -11,6 +12,9 @@ import httpx
 import orjson
 import pytest
 
+from modelserver_runtime.app import create_app
+from modelserver_runtime.engines import Outcome, Rows
+from modelserver_runtime.settings import Settings
 from runtime.process import Process, running
 
 RECEIVE_SECONDS = 1.0
@@ -124,6 +128,9 @@ REFUSED = [
 ]
 
 
+CHUNKED = b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
 @pytest.mark.parametrize(("request_", "status"), REFUSED)
 def test_what_is_not_a_request_is_refused_and_closed(
     strict: Process, request_: bytes, status: int
@@ -145,6 +152,78 @@ def test_a_body_in_single_bytes_and_chunks_is_understood(
     assert status_of(exchange(strict, head + chunks + b"0\r\n\r\n")) == 200
     whole = post(body)
     assert status_of(exchange(strict, *(whole[i : i + 7] for i in range(0, len(whole), 7)))) == 200
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        pytest.param(CHUNKED + b"0\r\nx: ", id="a trailer"),
+        pytest.param(CHUNKED + b"1;", id="the name of an extension"),
+        pytest.param(CHUNKED + b"1;x=", id="the value of an extension"),
+        pytest.param(CHUNKED.replace(b"predict", b"nowhere") + b"0\r\nx: ", id="after the answer"),
+    ],
+)
+def test_framing_that_never_ends_is_ended(strict: Process, framing: bytes) -> None:
+    """The parser keeps a trailer until it is whole: neither memory nor time may go into it."""
+    before, started, sent = strict.resident_bytes(), time.monotonic(), 0
+    with connected(strict) as client:
+        client.sendall(framing)
+        try:
+            while time.monotonic() - started < 5:
+                sent += client.send(b"a" * 65536)
+        except OSError:
+            pass
+        answer = read_all(client)
+    assert time.monotonic() - started < RECEIVE_SECONDS
+    assert sent < 20_000_000  # most of it in the buffers of the two sockets
+    assert strict.resident_bytes() - before < 5_000_000
+    assert answer == b"" or status_of(answer) in (404, 431)
+
+
+def test_trailers_that_end_are_no_headers(strict: Process, row: dict[str, float]) -> None:
+    """They come too late to say anything: no token, no address of a client, no encoding."""
+    body = orjson.dumps(row)
+    head = b"POST /predict HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunks = b"%x;a=b\r\n%b\r\n0\r\n" % (len(body), body)
+    answer = exchange(strict, head, chunks, b"content-encoding: gzip\r\nx-request-id: late\r\n\r\n")
+    assert status_of(answer) == 200
+    assert b"x-request-id: late" not in answer
+
+
+def test_a_client_that_reads_nothing_is_ended(strict: Process) -> None:
+    """Its requests are whole and answered: what it leaves unread is all that is wrong with it."""
+    asked = b"GET /openapi.json HTTP/1.1\r\n\r\n" * 2000
+    with connected(strict) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        started = time.monotonic()
+        client.sendall(asked)
+        while not _is_reset(client):
+            assert time.monotonic() - started < 5
+            time.sleep(0.1)
+        assert time.monotonic() - started > RECEIVE_SECONDS / 2
+
+
+def _is_reset(client: socket.socket) -> bool:
+    try:
+        client.send(b"\r\n")
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+@pytest.mark.parametrize("path", ["/predict", "/batch-predict"])
+def test_a_body_may_be_only_so_deep(url: str, path: str, depth: int) -> None:
+    """Whatever is nested in whatever: a mistake of the client, and no stack is used up."""
+    for begin, end in ((b"[", b"]"), (b'{"a":', b"}")):
+        nested = begin * depth + b"1" + end * depth
+        for body in (
+            nested,
+            nested[:-1],
+            b'{"records":[%b]}' % nested,
+            b'{"feature_1":%b}' % nested,
+        ):
+            assert httpx.post(f"{url}{path}", content=body).status_code == 400
 
 
 def test_pipelined_requests_are_answered_in_order(strict: Process, row: dict[str, float]) -> None:
@@ -241,8 +320,12 @@ def test_connections_over_the_limit_get_health_only(row: dict[str, float]) -> No
         try:
             for client in held:
                 assert client.get("/health").status_code == 200
-            statuses = [client.post("/predict", json=row).status_code for client in held]
-            assert statuses == [200, 200, 200, 503]
+            known = {"x-request-id": "mine"}
+            answers = [client.post("/predict", json=row, headers=known) for client in held]
+            assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+            assert answers[-1].headers["retry-after"] == "1"
+            assert {answer.headers["x-request-id"] for answer in answers} == {"mine"}
+            assert answers[-1].json()["request_id"] == "mine"
         finally:
             for client in held:
                 client.close()
@@ -271,3 +354,48 @@ def test_over_the_limit_of_held_bytes_a_request_waits_its_turn_elsewhere() -> No
             assert b"retry-after" in answer
         metrics = httpx.get(f"{process.url()}/metrics").text
         assert 'rejected_requests_total{reason="in-flight-bytes"} 1.0' in metrics
+
+
+def test_slow_bodies_keep_nobody_out(row: dict[str, float]) -> None:
+    """A slot is for a request whose body is here: dawdlers would else hold them all for nothing."""
+    with running(max_concurrency="2") as process:
+        url = process.wait_ready()
+        dawdlers = [socket.create_connection(urlsplit(url)[1].split(":"), 8) for _ in range(20)]
+        try:
+            for client in dawdlers:
+                client.sendall(b"POST /predict HTTP/1.1\r\ncontent-length: 400\r\n\r\n{")
+            time.sleep(0.3)
+            assert "requests_in_flight 20.0" in httpx.get(f"{url}/metrics").text
+            assert httpx.post(f"{url}/predict", json=row).status_code == 200
+        finally:
+            for client in dawdlers:
+                client.close()
+
+
+async def test_over_the_limit_of_predictions_a_request_is_told_to_come_back(
+    settings: Settings, row: dict[str, float]
+) -> None:
+    """503 with Retry-After, and the slot is free again afterwards; health is never refused."""
+    app = create_app(settings.model_copy(update={"max_concurrency": 1}))
+    await app.serving.start()
+    held, go_on = asyncio.Event(), asyncio.Event()
+    predict = app.serving.predict
+
+    async def slowly(rows: Rows) -> Outcome:
+        held.set()
+        await go_on.wait()
+        return await predict(rows)
+
+    app.serving.predict = slowly  # type: ignore[method-assign] - a model of our own cannot be told to wait
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://runtime") as client:
+        first = asyncio.create_task(client.post("/predict", json=row))
+        await held.wait()
+        refused = await client.post("/predict", json=row)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert (await client.get("/health")).status_code == 200
+        go_on.set()
+        assert (await first).status_code == 200
+        assert (await client.post("/predict", json=row)).status_code == 200
+        metrics = (await client.get("/metrics")).text
+        assert 'rejected_requests_total{reason="concurrency"} 1.0' in metrics

@@ -1,5 +1,6 @@
 """Settings are read once, and what cannot be meant is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,20 @@ def test_an_unknown_setting_ends_the_process_with_64() -> None:
     with running(modle_path="/m") as process:
         assert process.wait() == 64
         assert process.events()[0]["reason"] == "InvalidSetting"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"modle_path": "/m"}, id="an unknown name"),
+        pytest.param({"port": "9" * 8000}, id="an endless value"),
+        pytest.param({"auth_tokens_file": "/nowhere"}, id="a file that is not there"),
+    ],
+)
+def test_the_reason_is_the_termination_message(tmp_path: Path, settings: dict[str, str]) -> None:
+    """Whole, as the operator reads it, and no longer than what the kubelet keeps."""
+    log = tmp_path / "termination-log"
+    with running(termination_log=str(log), **settings) as process:
+        assert process.wait() == 64
+    assert json.loads(log.read_text())["reason"] == "InvalidSetting"
+    assert log.stat().st_size <= 4096

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from runtime.process import Process, running
+from runtime.test_metrics_port import free_port
 
 
 def write_pair(folder: Path, authority: trustme.CA) -> bytes:
@@ -34,6 +35,11 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
+
+
+def trusting_file(certificate: Path) -> ssl.SSLContext:
+    """A client's context that believes the authority in *certificate* only."""
+    return ssl.create_default_context(cafile=certificate)
 
 
 def presented(process: Process) -> bytes:
@@ -111,6 +117,65 @@ def test_a_pair_that_does_not_fit_ends_the_process(tmp_path: Path) -> None:
         told = json.loads(process.stderr[-1])
         assert told["reason"] == "InvalidSetting"
         assert "tls.key" in told["message"]
+
+
+def test_a_handshake_that_never_ends_is_ended(tmp_path: Path) -> None:
+    """Hundreds of them keep nobody out, and have no more time than a request's headers."""
+    authority = trustme.CA()
+    write_pair(tmp_path, authority)
+    with running(**settings(tmp_path), receive_timeout_seconds="2") as process:
+        url = wait_listening(process, authority)
+        address = urlsplit(url)
+        before, started = process.resident_bytes(), time.monotonic()
+        begun = [
+            socket.create_connection((address.hostname, address.port), timeout=8)
+            for _ in range(400)
+        ]
+        try:
+            for client in begun[::2]:
+                client.sendall(b"\x16\x03\x01")
+            assert httpx.get(f"{url}/health", verify=trusting(authority)).status_code == 200
+            assert process.resident_bytes() - before < 60_000_000
+            assert [client.recv(1) for client in begun] == [b""] * len(begun)
+        finally:
+            for client in begun:
+                client.close()
+        assert time.monotonic() - started < 5
+
+
+def test_a_drain_under_tls_loses_nothing(tmp_path: Path, row: dict[str, float]) -> None:
+    """As without it: each answer is the last of its connection, then the process ends with 0."""
+    authority = trustme.CA()
+    write_pair(tmp_path, authority)
+    with running(**settings(tmp_path), drain_seconds="2") as process:
+        url = wait_listening(process, authority)
+        with httpx.Client(verify=trusting(authority)) as idle:
+            assert "connection" not in idle.post(f"{url}/predict", json=row).headers
+            process.terminate()
+            began, answered = time.monotonic(), 0
+            while time.monotonic() - began < 1.5:
+                answer = idle.post(f"{url}/predict", json=row)
+                assert answer.status_code == 200
+                assert answered == 0 or answer.headers["connection"] == "close"
+                answered += 1
+            assert answered > 10
+            assert idle.get(f"{url}/ready").json()["reason"] == "Draining"
+        assert process.wait() == 0
+
+
+def test_a_port_for_metrics_speaks_it_too(tmp_path: Path) -> None:
+    """Nothing of the server goes in the clear."""
+    authority = trustme.CA()
+    write_pair(tmp_path, authority)
+    port = free_port()
+    with running(**settings(tmp_path), metrics_port=str(port)) as process:
+        process.url()
+        own = f"https://127.0.0.1:{port}"
+        verify = trusting(authority)
+        process.wait_until(lambda: httpx.get(f"{own}/ready", verify=verify).status_code == 200)
+        assert httpx.get(f"{own}/metrics", verify=verify).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/metrics")
 
 
 def _eventually_presents(process: Process, certificate: bytes) -> None:

@@ -1,9 +1,9 @@
 """Who sends requests and who receives them: parts of networking.k8s.io/v1."""
 
-import ipaddress
 import re
 from typing import Annotated, Any, Final
 
+from modelserver_operator.api.addresses import IS_RANGE, network
 from modelserver_operator.api.core import LABEL_SELECTOR, CoreType, Node
 from modelserver_operator.api.wire import RULES, Rule
 
@@ -12,35 +12,17 @@ _URL: Final = (
 )
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Read `10.0.0.0/8`; None for what is no address with a prefix length."""
-    _, _, length = text.partition("/")
-    try:
-        return ipaddress.ip_network(text, strict=False) if length.isdecimal() else None
-    except ValueError:
-        return None
-
-
 def _exceptions_are_inside(block: dict[str, Any]) -> bool:
-    outer = _network(block["cidr"])
-    inner = [_network(text) for text in block.get("except", ())]
+    outer = network(block["cidr"])
+    inner = [network(text) for text in block.get("except", ())]
     return outer is None or all(
-        network is None
-        or (network.version == outer.version and network.subnet_of(outer) and network != outer)  # type: ignore[arg-type]
-        for network in inner
+        range_ is None
+        or (range_.version == outer.version and range_.subnet_of(outer) and range_ != outer)  # type: ignore[arg-type]
+        for range_ in inner
     )
 
 
-_CIDR: Final[Node] = {
-    "maxLength": 43,
-    RULES: [
-        Rule(
-            cel="isCIDR(self)",
-            holds=lambda text: _network(text) is not None,
-            message="must be a range of addresses such as 10.0.0.0/8 or 2001:db8::/32",
-        )
-    ],
-}
+_CIDR: Final[Node] = {"maxLength": 43, RULES: [IS_RANGE]}
 
 _PORT_NAME: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _HIGHEST_PORT: Final = 65535

@@ -32,3 +32,23 @@ class LocalReference(Wire):
 
     name: ObjectName
     """Name of the object."""
+
+
+Key = Annotated[
+    str,
+    Field(max_length=253),
+    pattern(
+        r"[-._a-zA-Z0-9]*[-_a-zA-Z0-9][-._a-zA-Z0-9]*",
+        "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+    ),
+]
+
+
+class SecretKey(Wire):
+    """One value of a Secret in the namespace of the ModelServer. The kubelet alone reads it."""
+
+    name: ObjectName
+    """Name of the Secret."""
+
+    key: Key
+    """Key whose value is taken."""

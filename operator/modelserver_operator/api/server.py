@@ -4,6 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from modelserver_operator.api.auth import Auth
+from modelserver_operator.api.cors import Cors
+from modelserver_operator.api.rate_limit import RateLimit
+from modelserver_operator.api.tls import Tls
 from modelserver_operator.api.wire import Rule, WhenAbsent, Wire
 
 
@@ -45,3 +49,20 @@ class ServerSettings(Wire):
         Annotated[int, Field(ge=1024, le=65_535)] | None, WhenAbsent("on the port of the API")
     ] = None
     """A port of their own for the metrics and the probes, so that clients do not reach them."""
+
+    auth: Annotated[Auth | None, WhenAbsent("whoever reaches the pods may ask")] = None
+    """Who may ask for predictions."""
+
+    tls: Annotated[Tls | None, WhenAbsent("plain HTTP")] = None
+    """TLS on every port of the pods, with a certificate of yours."""
+
+    cors: Annotated[Cors | None, WhenAbsent("pages of this server only")] = None
+    """Which pages may ask from a browser, where they were not served by this server."""
+
+    rate_limit: Annotated[RateLimit | None, WhenAbsent("no limit for one client")] = None
+    """How often one client may ask."""
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """What every port of the pods speaks."""
+        return "http" if self.tls is None else "https"
