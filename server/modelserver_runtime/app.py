@@ -10,15 +10,18 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from modelserver_runtime import errors, loading
-from modelserver_runtime.error_responses import refusal
+from modelserver_runtime.error_responses import internal_error, refusal
 from modelserver_runtime.exchange import Answer, Receive, Scope, Send
 from modelserver_runtime.gate import Gate
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.routes.docs import docs_routes
 from modelserver_runtime.routes.health import health_routes
+from modelserver_runtime.routes.hot import hot_routes
 from modelserver_runtime.routes.metrics import metrics_routes
 from modelserver_runtime.routes.model import model_routes
-from modelserver_runtime.routes.predict import predict_routes
+from modelserver_runtime.routes.pages import start_routes
+from modelserver_runtime.routes.v1 import v1_routes
+from modelserver_runtime.routes.v2 import v2_routes
 from modelserver_runtime.serving import Serving
 from modelserver_runtime.settings import Settings
 
@@ -29,7 +32,7 @@ class RuntimeApp(FastAPI):
     def __init__(self, serving: Serving, **kwargs: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **kwargs)
         self.serving = serving
-        self._gate = Gate(serving, predict_routes(serving).get, super().__call__)
+        self._gate = Gate(serving, hot_routes(serving), super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -63,12 +66,19 @@ def create_app(
         serving,
         title="modelserver-runtime",
         lifespan=lifespan,
-        exception_handlers={HTTPException: _http_error, errors.RequestError: _request_error},
+        exception_handlers={
+            HTTPException: _http_error,
+            errors.RequestError: _request_error,
+            Exception: _internal_error,
+        },
     )
     app.include_router(health_routes(serving))
     app.include_router(model_routes(serving))
+    app.include_router(v1_routes(serving))
+    app.include_router(v2_routes(serving))
     app.include_router(metrics_routes(serving))
     app.include_router(docs_routes(app, serving))
+    app.include_router(start_routes(app, serving))
     return app
 
 
@@ -81,6 +91,11 @@ async def _start(serving: Serving, on_load_failure: Callable[[errors.LoadError],
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for nothing else
     return _response(refusal(error, request.state.request_id))
+
+
+async def _internal_error(request: Request, _: Exception) -> Response:
+    """Starlette raises the error again once this is sent: it is logged by the server."""
+    return _response(internal_error(request.state.request_id))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

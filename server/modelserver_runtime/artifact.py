@@ -22,6 +22,7 @@ MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024
 
+Task = Literal["classification", "multilabel", "regression", "outlier-detection", "clustering"]
 Label = int | float | str | bool
 Scalar = float | int | bool | str | None
 
@@ -59,6 +60,7 @@ class Feature(_Part):
     """Least value seen in training; with `maximum`, None for a column that has no order."""
     maximum: float | None = None
     categories: tuple[str, ...] | None = None
+    """Texts seen in training, where they were few; others are refused if the model refuses them."""
 
 
 class Output(_Part):
@@ -81,6 +83,11 @@ class Signature(_Part):
         if len({feature.name for feature in features}) != len(features):
             raise ValueError("two features have one name")
         return features
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every column is a number or a truth value, so that a batch is one matrix."""
+        return all(feature.type != "string" for feature in self.features)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,7 +138,7 @@ class Manifest(_Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     version: Annotated[str, Field(max_length=128)]
     description: str | None = None
-    task: Literal["classification", "multilabel", "regression", "outlier-detection"]
+    task: Task
     created: str
     files: tuple[File, ...]
     signature: Signature

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelserver_runtime.engines import Outcome, Rows
 from modelserver_runtime.errors import Overloaded
@@ -162,28 +163,21 @@ def _run_together(run: Callable[[Rows], Outcome], batch: list[_Slice]) -> list[O
     outcomes: list[Outcome] = []
     start = 0
     for part in batch:
-        outcomes.append(_part(together, slice(start, start + len(part.rows))))
+        outcomes.append(together.of(slice(start, start + len(part.rows))))
         start += len(part.rows)
     return outcomes
-
-
-def _part(outcome: Outcome, rows: slice) -> Outcome:
-    return Outcome(
-        outcome.predictions[rows],
-        None if outcome.probabilities is None else outcome.probabilities[rows],
-        None if outcome.confidence is None else outcome.confidence[rows],
-    )
 
 
 def _joined(outcomes: list[Outcome]) -> Outcome:
     if len(outcomes) == 1:
         return outcomes[0]
-    first = outcomes[0]
-    predictions = np.concatenate([o.predictions for o in outcomes])
-    if first.probabilities is None or first.confidence is None:
-        return Outcome(predictions)
     return Outcome(
-        predictions,
-        np.concatenate([o.probabilities for o in outcomes if o.probabilities is not None]),
-        np.concatenate([o.confidence for o in outcomes if o.confidence is not None]),
+        np.concatenate([o.predictions for o in outcomes]),
+        _stacked([o.probabilities for o in outcomes]),
+        _stacked([o.confidence for o in outcomes]),
     )
+
+
+def _stacked(parts: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if present else None

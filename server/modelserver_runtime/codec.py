@@ -1,7 +1,7 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -18,13 +18,13 @@ from modelserver_runtime.errors import InvalidRequest
 MAX_ERRORS_TOLD = 100
 _INT64 = 2**63
 
-_FAST_TYPES: Mapping[str, Any] = {
+FAST_TYPES: Mapping[str, Any] = {
     "float64": float,
     "int64": Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)],
     "bool": bool,
     "string": str,
 }
-_EXPLAINING_TYPES: Mapping[str, Any] = {
+EXPLAINING_TYPES: Mapping[str, Any] = {
     "float64": Annotated[float, Strict(), Field(allow_inf_nan=False)],
     "int64": Annotated[int, Strict(), Field(ge=-_INT64, le=_INT64 - 1)],
     "bool": Annotated[bool, Strict()],
@@ -44,7 +44,7 @@ class Codec:
     def __init__(self, signature: Signature, *, max_rows: int) -> None:
         self.row_model = _row_model(signature)
         self.batch_model = _batch_model(self.row_model, max_rows)
-        row = _row_struct(signature)
+        row = row_struct(signature)
         batch = msgspec.defstruct(
             "Batch",
             [("records", Annotated[list[row], msgspec.Meta(min_length=1, max_length=max_rows)])],  # type: ignore[valid-type]
@@ -53,9 +53,8 @@ class Codec:
         )
         self._decode_row = msgspec.json.Decoder(row).decode
         self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
-        numeric = all(feature.type != "string" for feature in signature.features)
         self._width = len(signature.features)
-        self._dtype: type = np.float64 if numeric else object
+        self._dtype: type = np.float64 if signature.is_numeric else object
 
     def decode_row(self, body: bytes) -> Rows:
         """
@@ -110,19 +109,20 @@ def encode_batch(outcome: Outcome) -> bytes:
 
 
 def _column_values(outcome: Outcome) -> list[dict[str, Any]]:
-    predictions = outcome.predictions.tolist()
-    if outcome.probabilities is None or outcome.confidence is None:
-        return [{"prediction": p, "probability": None, "confidence": None} for p in predictions]
     rows = zip(
-        predictions, outcome.probabilities.tolist(), outcome.confidence.tolist(), strict=True
+        outcome.predictions.tolist(),
+        repeat(None) if outcome.probabilities is None else outcome.probabilities.tolist(),
+        repeat(None) if outcome.confidence is None else outcome.confidence.tolist(),
+        strict=False,
     )
     return [{"prediction": p, "probability": q, "confidence": c} for p, q, c in rows]
 
 
-def _row_struct(signature: Signature) -> type[msgspec.Struct]:
+def row_struct(signature: Signature) -> type[msgspec.Struct]:
+    """One flat object with every feature, as msgspec reads it."""
     # Feature names need be no Python names: fields are numbered and renamed on the wire.
     fields: list[tuple[str, Any]] = [
-        (f"f{i}", _optional(_FAST_TYPES[feature.type], feature))
+        (f"f{i}", optional(FAST_TYPES[feature.type], feature))
         for i, feature in enumerate(signature.features)
     ]
     rename = {f"f{i}": name for i, name in enumerate(signature.names)}
@@ -132,7 +132,7 @@ def _row_struct(signature: Signature) -> type[msgspec.Struct]:
 def _row_model(signature: Signature) -> type[BaseModel]:
     fields: dict[str, Any] = {
         f"f{i}": (
-            _optional(_EXPLAINING_TYPES[feature.type], feature),
+            optional(EXPLAINING_TYPES[feature.type], feature),
             Field(alias=feature.name, title=feature.title, description=_range(feature)),
         )
         for i, feature in enumerate(signature.features)
@@ -146,7 +146,8 @@ def _batch_model(row: type[BaseModel], max_rows: int) -> type[BaseModel]:
     return create_model("Batch", __config__=ConfigDict(extra="forbid"), records=(records, Field()))
 
 
-def _optional(type_: Any, feature: Feature) -> Any:
+def optional(type_: Any, feature: Feature) -> Any:
+    """*type_*, or null where *feature* may be missing."""
     return type_ | None if feature.nullable else type_
 
 
@@ -164,11 +165,19 @@ def _explained(model: type[BaseModel], body: bytes, refusal: Exception) -> Inval
     return InvalidRequest(str(refusal))
 
 
-def invalid_request(error: ValidationError) -> InvalidRequest:
-    """FastAPI's list of errors out of pydantic's, without the values that were sent."""
+def invalid_request(
+    error: ValidationError, where: Sequence[int | str] = ("body",)
+) -> InvalidRequest:
+    """
+    FastAPI's list of errors out of pydantic's, without the values that were sent.
+
+    Args:
+        error: what pydantic found.
+        where: the place in the request that it looked at.
+    """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     detail = [
-        {"type": e["type"], "loc": ["body", *e["loc"]], "msg": e["msg"]}
+        {"type": e["type"], "loc": [*where, *e["loc"]], "msg": e["msg"]}
         for e in found[:MAX_ERRORS_TOLD]
     ]
     return InvalidRequest(_summary(detail, len(found)), detail)

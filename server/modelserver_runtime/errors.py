@@ -12,6 +12,7 @@ code 78
   learn
   + UnsafeFormat              a format that was not allowed, or a type that could run code
   + GoldenMismatch            the model does not answer its own recorded examples as recorded
+* NotPackable                 no artifact can be made of an estimator: told to the one who tries
 * RequestError                the client's mistake, or our being busy: told to the client, never
 logged with a stack
   + InvalidRequest            the body cannot be understood or does not fit the signature
@@ -66,6 +67,10 @@ class UnsafeFormat(LoadError):
 
 class GoldenMismatch(LoadError):
     """The model does not answer its recorded examples as recorded."""
+
+
+class NotPackable(Exception):
+    """No artifact can be made of this estimator; the message says why."""
 
 
 class RequestError(Exception):

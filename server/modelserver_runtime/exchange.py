@@ -173,10 +173,19 @@ class Exchange:
         Raises:
             UnsupportedMedia, NotAcceptable.
         """
+        self.require_json_sent()
+        self.require_json_accepted()
+
+    def require_json_sent(self) -> None:
+        """
+        Refuse a body that is not JSON.
+
+        Raises:
+            UnsupportedMedia.
+        """
         given = self.content_type
         if given not in (JSON, b"") and not is_json(given):
             raise UnsupportedMedia("send the body as application/json")
-        self.require_json_accepted()
 
     def require_json_accepted(self) -> None:
         """
@@ -267,6 +276,11 @@ def is_json(content_type: bytes) -> bool:
     kind = media_type(content_type)
     if kind != JSON and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
         return False
+    return is_utf8(content_type)
+
+
+def is_utf8(content_type: bytes) -> bool:
+    """Whether *content_type* names no other charset than UTF-8."""
     parameters = content_type.partition(b";")[2].lower().replace(b" ", b"").replace(b'"', b"")
     return b"charset=" not in parameters or b"charset=utf-8" in parameters
 

@@ -9,33 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelserver_runtime.errors import ModelLoadFailed, UnsafeFormat
+from modelserver_runtime.lean_imports import import_scikit_learn, import_skops
+from modelserver_runtime.trusted_types import ESTIMATORS, PARTS
 
 MAX_INFLATED_BYTES = 4 * 1024 * 1024 * 1024
-
-TRUSTED_TYPES = frozenset(
-    {
-        # Parts of scikit-learn estimators that skops does not list itself. Each is plain state:
-        # none of them calls what it is given. Never add a function or a class that imports,
-        # evaluates or opens anything.
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.LogLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.AbsoluteError",
-        "sklearn._loss.loss.ExponentialLoss",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfGammaLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn._loss.loss.HalfPoissonLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn._loss.loss.HuberLoss",
-        "sklearn._loss.loss.PinballLoss",
-        "sklearn.compose._column_transformer._RemainderColsList",
-        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    }
-)
 
 
 def parse(content: bytes, format_: str, path: str) -> Any:
@@ -59,21 +36,27 @@ def parse(content: bytes, format_: str, path: str) -> Any:
 
 
 def _parse_skops(content: bytes) -> Any:
-    import skops.io  # noqa: PLC0415 - a second of imports that only this format needs
+    import_skops()
+    import skops.io  # noqa: PLC0415 - a third of a second that only this format needs
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         inflated = sum(entry.file_size for entry in archive.infolist())
     if inflated > MAX_INFLATED_BYTES:
         raise UnsafeFormat(f"the skops file would inflate to {inflated} bytes")
     found = skops.io.get_untrusted_types(data=content)
-    unknown = sorted(set(found) - TRUSTED_TYPES)
+    unknown = sorted(set(found) - ESTIMATORS - PARTS)
     if unknown:
         raise UnsafeFormat(f"the skops file uses types that are not allowed: {', '.join(unknown)}")
-    return skops.io.loads(content, trusted=found)
+    estimator = skops.io.loads(content, trusted=found)
+    from modelserver_runtime.soundness import require_sound  # noqa: PLC0415 - see above
+
+    require_sound(estimator)
+    return estimator
 
 
 def _parse_joblib(content: bytes) -> Any:
     """Joblib files are programs: `loading` lets only pinned ones come this far."""
+    import_scikit_learn()
     import joblib  # noqa: PLC0415 - see above
 
     return joblib.load(io.BytesIO(content))

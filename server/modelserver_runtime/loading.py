@@ -34,6 +34,7 @@ from modelserver_runtime.errors import (
     UnsafeFormat,
     VersionMismatch,
 )
+from modelserver_runtime.lean_imports import import_scikit_learn
 from modelserver_runtime.model import Cost, ServedModel
 from modelserver_runtime.settings import Settings
 
@@ -69,7 +70,7 @@ def load(settings: Settings) -> ServedModel:
     started = time.perf_counter()
     parsed = _parse(settings)
     _require_shape(parsed.estimator, parsed.manifest)
-    reference = SklearnEngine(parsed.estimator)
+    reference = SklearnEngine(parsed.estimator, parsed.manifest.signature.features)
     if parsed.manifest.golden is not None:
         _require_golden(reference, parsed.manifest, parsed.manifest.golden)
     choice = _run(lambda: _choose(parsed.estimator, parsed.manifest, reference))
@@ -155,6 +156,7 @@ def _require_framework(manifest: Manifest, format_: str) -> None:
     """A pickled estimator is laid out as its scikit-learn minor version wants it."""
     if format_ == "onnx":
         return
+    import_scikit_learn()
     import sklearn  # noqa: PLC0415 - the import takes a second: not before the bytes are known to be right
 
     made_by = manifest.framework_versions.get("scikit-learn")
@@ -222,13 +224,21 @@ def _manifest_of(estimator: Any, path: Path, settings: Settings) -> Manifest:
 
 
 def _require_shape(estimator: Any, manifest: Manifest) -> None:
+    if not hasattr(estimator, "predict"):
+        raise ModelLoadFailed(f"the file holds a {type(estimator).__name__}, which has no predict")
     width = getattr(estimator, "n_features_in_", None)
     described = len(manifest.signature.features)
     if width is not None and width != described:
         raise ModelLoadFailed(
             f"the model takes {width} features, but the manifest describes {described}"
         )
-    if manifest.classes is None:
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and tuple(map(str, names)) != manifest.signature.names:
+        raise ModelLoadFailed(
+            f"the model was trained on the columns {', '.join(map(str, names))}, "
+            f"but the manifest describes {', '.join(manifest.signature.names)}"
+        )
+    if manifest.classes is None or manifest.task == "multilabel":
         return
     labels = [c.label for c in manifest.classes]
     learned = np.asarray(getattr(estimator, "classes_", [])).tolist()
@@ -272,8 +282,9 @@ def _same(got: Any, want: Any, tolerance: float) -> bool:
 
 def as_rows(rows: Any, signature: Signature) -> Rows:
     """Rows of JSON values as a batch: float64 where every column is a number, else objects."""
-    numeric = all(feature.type != "string" for feature in signature.features)
-    return np.array([list(row) for row in rows], dtype=np.float64 if numeric else object)
+    return np.array(
+        [list(row) for row in rows], dtype=np.float64 if signature.is_numeric else object
+    )
 
 
 def _run(work: Callable[[], T]) -> T:

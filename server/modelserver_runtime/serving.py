@@ -127,6 +127,11 @@ class Serving:
         return Ready(model, codec, batcher, inline_rows)
 
     @property
+    def ready(self) -> Ready | None:
+        """The model with what it takes to ask it, once it may be served."""
+        return self._ready
+
+    @property
     def model(self) -> ServedModel | None:
         """The model, once it may be served."""
         return self._ready.model if self._ready else None
@@ -182,7 +187,7 @@ class Serving:
             return function(body)
         return await self.require().batcher.convert(function, body)
 
-    async def encode(self, function: Callable[[Outcome], bytes], outcome: Outcome) -> bytes:
+    async def encode(self, function: Callable[[Outcome], T], outcome: Outcome) -> T:
         """Encode *outcome*, beside the event loop when it is big."""
         if len(outcome.predictions) <= INLINE_ROWS:
             return function(outcome)

@@ -16,8 +16,9 @@ from sklearn.svm import SVC, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelserver_runtime.artifact import Class, Feature, Manifest, Output, Signature
+from modelserver_runtime.engines import Engine, Rows
 from modelserver_runtime.engines.onnx_graph import varints
-from modelserver_runtime.engines.parity import disagreement, random_rows
+from modelserver_runtime.engines.parity import Answered, disagreement, made_up_rows
 from modelserver_runtime.engines.selection import Choice, choose
 from modelserver_runtime.engines.sklearn import SklearnEngine
 
@@ -55,6 +56,12 @@ def manifest_of(x: Any, estimator: Any, *, nullable: bool = False) -> Manifest:
 def chosen(estimator: Any, x: Any, *, nullable: bool = False) -> Choice:
     """The engine the runtime would take for *estimator*."""
     return choose(estimator, manifest_of(x, estimator, nullable=nullable), SklearnEngine(estimator))
+
+
+def differs(engine: Engine, estimator: Any, rows: Rows) -> str | None:
+    """What *engine* and scikit-learn disagree on."""
+    reference = SklearnEngine(estimator)
+    return disagreement(engine, reference, Answered(rows, reference.run(rows)))[0]
 
 
 CASES = [
@@ -145,10 +152,9 @@ def test_the_fast_engine_is_taken_and_agrees(estimator: Any, data: Any, engine: 
     estimator.fit(x, y)
     choice = chosen(estimator, x)
     assert choice.engine.name.removesuffix("-folded") == engine, choice.reason
-    reference = SklearnEngine(estimator)
-    assert disagreement(choice.engine, reference, x)[0] is None
-    rows = random_rows(manifest_of(x, estimator), seed=99)
-    assert disagreement(choice.engine, reference, rows)[0] is None
+    assert differs(choice.engine, estimator, x) is None
+    rows = next(made_up_rows(manifest_of(x, estimator).signature, None, seed=99))
+    assert differs(choice.engine, estimator, rows) is None
 
 
 def test_missing_values_take_the_branch_that_was_learned() -> None:
@@ -163,7 +169,7 @@ def test_missing_values_take_the_branch_that_was_learned() -> None:
         estimator.fit(x, y)
         choice = chosen(estimator, x, nullable=True)
         assert choice.engine.name == "trees", choice.reason
-        assert disagreement(choice.engine, SklearnEngine(estimator), x)[0] is None
+        assert differs(choice.engine, estimator, x) is None
 
 
 def test_labels_may_be_text() -> None:
@@ -215,8 +221,7 @@ def test_a_disagreement_is_found_and_the_next_engine_taken() -> None:
     ).fit(x, y)
     engine = chosen(estimator, x).engine
     engine._weights = engine._weights * (1 + 1e-10)  # type: ignore[attr-defined]
-    difference, _ = disagreement(engine, SklearnEngine(estimator), x)
-    assert difference == "another probability"
+    assert differs(engine, estimator, x) == "another probability"
 
 
 def test_varints_are_protobufs() -> None:

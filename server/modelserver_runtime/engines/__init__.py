@@ -19,13 +19,23 @@ class Outcome:
 
     Args:
         predictions: shape (rows,), or (rows, outputs) for models with several outputs.
-        probabilities: shape (rows, classes), or None where the model has none.
-        confidence: shape (rows,), the probability of the returned label; None with `probabilities`.
+        probabilities: shape (rows, classes), for multilabel models (rows, labels); None where
+            the model has none.
+        confidence: shape (rows,), the probability of the returned label; None where a row has
+            several, or no probability.
     """
 
     predictions: NDArray[Any]
     probabilities: NDArray[np.float64] | None = None
     confidence: NDArray[np.float64] | None = None
+
+    def of(self, rows: slice) -> "Outcome":
+        """What it says about *rows* of the batch."""
+        return Outcome(
+            self.predictions[rows],
+            None if self.probabilities is None else self.probabilities[rows],
+            None if self.confidence is None else self.confidence[rows],
+        )
 
 
 class Engine(Protocol):
@@ -37,6 +47,18 @@ class Engine(Protocol):
 
     def run(self, rows: Rows) -> Outcome:
         """Answer *rows*, at least one."""
+
+
+def kind_of(value: Any) -> str:
+    """
+    The exact type of one of scikit-learn's objects, `linear_model.Ridge`; "" for all others.
+
+    By name: importing every type to compare with would cost each start half a second. Exact: a
+    subclass may compute anything.
+    """
+    kind = type(value)
+    package, _, module = kind.__module__.partition(".")
+    return f"{module.partition('.')[0]}.{kind.__qualname__}" if package == "sklearn" else ""
 
 
 class Unsupported(Exception):
@@ -57,5 +79,5 @@ def require_float32_range(rows: Rows) -> None:
     Raises:
         OutOfRange.
     """
-    if rows.size and float(np.nanmax(np.abs(rows))) > FLOAT32_MAX:
+    if rows.size and float(np.nanmax(np.abs(rows), initial=0.0)) > FLOAT32_MAX:
         raise OutOfRange("a value is too large for this model, which computes in float32")

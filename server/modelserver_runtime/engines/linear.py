@@ -7,33 +7,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn import linear_model
-from sklearn.svm import LinearSVC, LinearSVR
 
-from modelserver_runtime.engines import Outcome, OutOfRange, Rows, Unsupported
+from modelserver_runtime.engines import Outcome, OutOfRange, Rows, Unsupported, kind_of
 from modelserver_runtime.engines.preprocessing import Scaling, split
 
-_REGRESSORS = (
-    linear_model.LinearRegression,
-    linear_model.Ridge,
-    linear_model.RidgeCV,
-    linear_model.Lasso,
-    linear_model.LassoCV,
-    linear_model.ElasticNet,
-    linear_model.ElasticNetCV,
-    linear_model.Lars,
-    linear_model.LassoLars,
-    linear_model.HuberRegressor,
-    linear_model.SGDRegressor,
-    LinearSVR,
+_REGRESSORS = frozenset(
+    {
+        "linear_model.ARDRegression",
+        "linear_model.BayesianRidge",
+        "linear_model.ElasticNet",
+        "linear_model.ElasticNetCV",
+        "linear_model.HuberRegressor",
+        "linear_model.Lars",
+        "linear_model.LarsCV",
+        "linear_model.Lasso",
+        "linear_model.LassoCV",
+        "linear_model.LassoLars",
+        "linear_model.LassoLarsCV",
+        "linear_model.LassoLarsIC",
+        "linear_model.LinearRegression",
+        "linear_model.MultiTaskElasticNet",
+        "linear_model.MultiTaskElasticNetCV",
+        "linear_model.MultiTaskLasso",
+        "linear_model.MultiTaskLassoCV",
+        "linear_model.OrthogonalMatchingPursuit",
+        "linear_model.OrthogonalMatchingPursuitCV",
+        "linear_model.QuantileRegressor",
+        "linear_model.Ridge",
+        "linear_model.RidgeCV",
+        "linear_model.SGDRegressor",
+        "linear_model.TheilSenRegressor",
+        "svm.LinearSVR",
+    }
 )
-_CLASSIFIERS = (
-    linear_model.RidgeClassifier,
-    linear_model.RidgeClassifierCV,
-    linear_model.Perceptron,
-    LinearSVC,
+_CLASSIFIERS = frozenset(
+    {
+        "discriminant_analysis.LinearDiscriminantAnalysis",
+        "linear_model.LogisticRegression",
+        "linear_model.LogisticRegressionCV",
+        "linear_model.Perceptron",
+        "linear_model.RidgeClassifier",
+        "linear_model.RidgeClassifierCV",
+        "linear_model.SGDClassifier",
+        "svm.LinearSVC",
+    }
 )
-_PROBABILISTIC = (linear_model.LogisticRegression, linear_model.LogisticRegressionCV)
+LINEAR_KINDS = _REGRESSORS | _CLASSIFIERS
 
 
 class LinearEngine:
@@ -50,9 +69,9 @@ class LinearEngine:
 
     def __init__(self, estimator: Any, *, folded: bool) -> None:
         scalings, model = split(estimator)
-        kind = type(model)
-        if kind not in (*_REGRESSORS, *_CLASSIFIERS, *_PROBABILISTIC):
-            raise Unsupported(f"{kind.__name__} is no linear model")
+        kind = kind_of(model)
+        if kind not in LINEAR_KINDS:
+            raise Unsupported(f"{type(model).__name__} is no linear model")
         weights = np.asarray(model.coef_, dtype=np.float64)
         intercept = np.asarray(model.intercept_, dtype=np.float64)
         if weights.ndim > 1 and weights.shape[0] == 1 and kind not in _REGRESSORS:
@@ -65,7 +84,7 @@ class LinearEngine:
         self._weights: NDArray[np.float64] = np.ascontiguousarray(weights.T)
         self._intercept = intercept
         self._classes = None if kind in _REGRESSORS else np.asarray(model.classes_)
-        self._has_probabilities = kind in _PROBABILISTIC
+        self._has_probabilities = hasattr(model, "predict_proba")
 
     def run(self, rows: Rows) -> Outcome:
         """Answer *rows*."""

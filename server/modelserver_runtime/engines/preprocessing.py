@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from modelserver_runtime.engines import Rows, Unsupported
+from modelserver_runtime.engines import Rows, Unsupported, kind_of
 
 Step = Callable[[Rows], Rows]
 
@@ -52,7 +50,7 @@ def split(estimator: Any) -> tuple[list[Scaling], Any]:
     Raises:
         Unsupported: a step is of another kind.
     """
-    if not isinstance(estimator, Pipeline):
+    if kind_of(estimator) != "pipeline.Pipeline":
         return [], estimator
     *before, (_, last) = estimator.steps
     scalings: list[Scaling] = []
@@ -64,20 +62,19 @@ def split(estimator: Any) -> tuple[list[Scaling], Any]:
 
 
 def _scaling(step: Any) -> Scaling:
-    # The exact type: a subclass may compute anything.
-    kind = type(step)
-    if kind is StandardScaler:
+    kind = kind_of(step)
+    if kind == "preprocessing.StandardScaler":
         return Scaling(
             shift=step.mean_ if step.with_mean else None,
             divisor=step.scale_ if step.with_std else None,
         )
-    if kind is RobustScaler:
+    if kind == "preprocessing.RobustScaler":
         return Scaling(
             shift=step.center_ if step.with_centering else None,
             divisor=step.scale_ if step.with_scaling else None,
         )
-    if kind is MaxAbsScaler and not getattr(step, "clip", False):
+    if kind == "preprocessing.MaxAbsScaler" and not getattr(step, "clip", False):
         return Scaling(divisor=step.scale_)
-    if kind is MinMaxScaler and not step.clip:
+    if kind == "preprocessing.MinMaxScaler" and not step.clip:
         return Scaling(factor=step.scale_, offset=step.min_)
-    raise Unsupported(f"{kind.__name__} in the pipeline")
+    raise Unsupported(f"{type(step).__name__} in the pipeline")

@@ -1,22 +1,18 @@
 """Forests and boosting as one ONNX TreeEnsemble node in float64, exact to the last bits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import ensemble
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from modelserver_runtime.engines import Outcome, Rows, Unsupported, require_float32_range
+from modelserver_runtime.engines import Outcome, Rows, Unsupported, kind_of, require_float32_range
 from modelserver_runtime.engines.onnx_graph import Ensemble, serialize
 from modelserver_runtime.engines.preprocessing import Scaling, split
 
 Matrix = NDArray[np.float64]
 
-_FOREST_CLASSIFIERS = (ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier)
-_FOREST_REGRESSORS = (ensemble.RandomForestRegressor, ensemble.ExtraTreesRegressor)
 _MAX_NODES = 5_000_000
 
 
@@ -83,7 +79,7 @@ class TreesEngine:
         self._session = _session(
             serialize(_flatten(plan, int(model.n_features_in_))), threads=threads
         )
-        self.splits = _splits(plan) if not scalings else (np.zeros(0, np.int64), np.zeros(0))
+        self.splits = _unscaled(_splits(plan), scalings, int(model.n_features_in_))
 
     def run(self, rows: Rows) -> Outcome:
         """Answer *rows*."""
@@ -110,21 +106,16 @@ def _session(model: bytes, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # one node: an arena only keeps what it once needed
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _plan(model: Any) -> Plan:
-    kind = type(model)  # the exact type: a subclass may compute anything
-    if kind in (*_FOREST_CLASSIFIERS, DecisionTreeClassifier):
-        return _plan_voting(model)
-    if kind in (*_FOREST_REGRESSORS, DecisionTreeRegressor):
-        return _plan_averaging(model)
-    if kind in (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor):
-        return _plan_boosting(model)
-    if kind in (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor):
-        return _plan_histogram_boosting(model)
-    raise Unsupported(f"{kind.__name__} is no tree ensemble")
+    make = _PLANS.get(kind_of(model))
+    if make is None:
+        raise Unsupported(f"{type(model).__name__} is no tree ensemble")
+    return make(model)
 
 
 def _plan_voting(model: Any) -> Plan:
@@ -208,6 +199,23 @@ def _plan_histogram_boosting(model: Any) -> Plan:
         inverse = model._loss.link.inverse  # noqa: SLF001 - the same
         finish = lambda sums: Outcome(inverse(sums[:, 0]))  # noqa: E731 - as short as its sibling
     return Plan(trees, targets, rounds_input=False, finish=finish)
+
+
+_PLANS: Mapping[str, Callable[[Any], Plan]] = {
+    "ensemble.ExtraTreesClassifier": _plan_voting,
+    "ensemble.ExtraTreesRegressor": _plan_averaging,
+    "ensemble.GradientBoostingClassifier": _plan_boosting,
+    "ensemble.GradientBoostingRegressor": _plan_boosting,
+    "ensemble.HistGradientBoostingClassifier": _plan_histogram_boosting,
+    "ensemble.HistGradientBoostingRegressor": _plan_histogram_boosting,
+    "ensemble.RandomForestClassifier": _plan_voting,
+    "ensemble.RandomForestRegressor": _plan_averaging,
+    "tree.DecisionTreeClassifier": _plan_voting,
+    "tree.DecisionTreeRegressor": _plan_averaging,
+    "tree.ExtraTreeClassifier": _plan_voting,
+    "tree.ExtraTreeRegressor": _plan_averaging,
+}
+TREE_KINDS = _PLANS.keys()
 
 
 def _boosted_classes(
@@ -340,3 +348,15 @@ def _splits(plan: Plan) -> tuple[NDArray[np.int64], Matrix]:
     thresholds = np.concatenate([tree.thresholds for tree in plan.trees])
     pairs = np.unique(np.column_stack((features.astype(np.float64), thresholds)), axis=0)
     return pairs[:, 0].astype(np.int64), pairs[:, 1]
+
+
+def _unscaled(
+    splits: tuple[NDArray[np.int64], Matrix], scalings: Sequence[Scaling], width: int
+) -> tuple[NDArray[np.int64], Matrix]:
+    """The splits in the units of requests, up to rounding."""
+    features, values = splits
+    for scaling in reversed(scalings):
+        factor, offset = scaling.affine(width)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            values = (values - offset[features]) / factor[features]
+    return features, values

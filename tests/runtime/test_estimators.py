@@ -1,0 +1,387 @@
+"""Whatever scikit-learn can fit can be packed, loaded and asked over HTTP."""
+
+import inspect
+import json
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
+from sklearn.svm import SVC
+from sklearn.utils import all_estimators
+
+from modelserver_runtime.app import create_app
+from modelserver_runtime.errors import ModelLoadFailed, NotPackable
+from modelserver_runtime.loading import load
+from modelserver_runtime.model import ServedModel
+from modelserver_runtime.packing import Description, pack
+from modelserver_runtime.settings import from_environment
+
+SEED = 7
+IRIS = load_iris(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+
+
+def served(estimator: Any, training: Any, folder: Path, **described: Any) -> ServedModel:
+    """The model that the runtime makes of *estimator*."""
+    pack(estimator, training, folder, Description(name="model", **described))
+    return load(from_environment({"MODEL_PATH": str(folder)}))
+
+
+@asynccontextmanager
+async def client_of(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the packed model in *folder*."""
+    app = create_app(from_environment({"MODEL_PATH": str(folder)}))
+    await app.serving.start()
+    assert app.serving.failure is None, app.serving.failure
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://runtime") as client:
+        yield client
+
+
+# What is no model of one kind of table, or what skops does not write.
+NOT_SERVED = {
+    "Birch": "skops does not support it",
+    "BisectingKMeans": "skops stores a function that is not allowed",
+    "PassiveAggressiveClassifier": "deprecated",
+    "PassiveAggressiveRegressor": "deprecated",
+}
+IN_NEED_OF_TWO_OUTPUTS = ("CCA", "PLSCanonical")
+
+
+def fitted(name: str, kind: type[BaseEstimator], of: str) -> tuple[Any, Any] | None:
+    """The estimator with defaults, fitted, and what it was fitted on; None where it cannot be."""
+    x, y = DIABETES if of == "regressor" else IRIS
+    x, y = np.abs(x), np.abs(y)
+    given = inspect.signature(kind.__init__).parameters
+    inner = Ridge() if of == "regressor" else LogisticRegression(max_iter=1000)
+    positional: tuple[Any, ...] = ()
+    if "estimators" in given:
+        positional = ([("a", inner), ("b", inner)],)
+    elif (name != "RANSACRegressor" and "estimator" in given) or "base_estimator" in given:
+        positional = (inner,)
+    if name in IN_NEED_OF_TWO_OUTPUTS or name.startswith(("MultiTask", "MultiOutput", "Regressor")):
+        y = np.column_stack([y, y[::-1]])
+    if name == "ClassifierChain":
+        y = np.column_stack([y > 0, y > 1]).astype(int)
+    if "Threshold" in name:
+        y = (y > 0).astype(int)
+    if name == "IsotonicRegression":
+        x = x[:, :1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not converged: a fit is all we need
+        estimator = kind(*positional).fit(x, y)
+    return (estimator, x) if hasattr(estimator, "predict") else None
+
+
+EVERY_ESTIMATOR = [
+    pytest.param(name, kind, of, id=name)
+    for of in ("classifier", "regressor", "cluster")
+    for name, kind in all_estimators(of)
+    if name not in NOT_SERVED
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "of"), EVERY_ESTIMATOR)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_estimator_is_served(name: str, kind: Any, of: str, tmp_path: Path) -> None:
+    """Its answers are its own, to 1e-12, and its probabilities too."""
+    made = fitted(name, kind, of)
+    if made is None:
+        pytest.skip("has no predict")
+    estimator, x = made
+    model = served(estimator, x, tmp_path)
+    outcome = model.predict(x)
+    want = np.asarray(estimator.predict(x))
+    assert outcome.predictions.shape == want.shape
+    assert np.abs(outcome.predictions - want).max() <= 1e-12 * np.abs(want).max()
+    if outcome.probabilities is not None:
+        probabilities = estimator.predict_proba(x)
+        if isinstance(probabilities, list):
+            probabilities = np.column_stack([p[:, 1] for p in probabilities])
+        assert np.abs(outcome.probabilities - probabilities).max() <= 1e-12
+        assert len(model.class_names or ()) == probabilities.shape[1]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(IsolationForest(random_state=SEED), id="isolation forest"),
+        pytest.param(LocalOutlierFactor(novelty=True), id="local outlier factor"),
+    ],
+)
+def test_outlier_detectors_say_1_or_minus_1(estimator: Any, tmp_path: Path) -> None:
+    """Without probabilities."""
+    x, _ = IRIS
+    model = served(estimator.fit(x), x, tmp_path)
+    outcome = model.predict(x)
+    assert model.manifest.task == "outlier-detection"
+    assert outcome.predictions.tolist() == estimator.predict(x).tolist()
+    assert outcome.probabilities is None
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param((SimpleImputer(), LogisticRegression(max_iter=1000)), id="imputer"),
+        pytest.param(
+            (PolynomialFeatures(), StandardScaler(), LogisticRegression(max_iter=1000)),
+            id="polynomials",
+        ),
+        pytest.param((SelectKBest(k=2), SVC(random_state=SEED)), id="selection"),
+        pytest.param(
+            (
+                KBinsDiscretizer(encode="ordinal", quantile_method="averaged_inverted_cdf"),
+                KNeighborsClassifier(algorithm="ball_tree"),
+            ),
+            id="bins and neighbours",
+        ),
+        pytest.param(
+            (StandardScaler(), CalibratedClassifierCV(SVC(), method="isotonic")), id="calibrated"
+        ),
+    ],
+)
+def test_pipelines_are_served(steps: tuple[Any, ...], tmp_path: Path) -> None:
+    """Whatever stands before the last step."""
+    x, y = IRIS
+    estimator = make_pipeline(*steps).fit(x, y)
+    model = served(estimator, x, tmp_path)
+    assert model.predict(x).predictions.tolist() == estimator.predict(x).tolist()
+
+
+def people() -> tuple[pd.DataFrame, Any]:
+    """A table with a column of every type, some of it missing."""
+    chance = np.random.default_rng(SEED)
+    count = 300
+    table = pd.DataFrame(
+        {
+            "age": chance.uniform(20, 70, count),
+            "children": chance.integers(0, 5, count),
+            "home owner": chance.random(count) < 0.5,
+            "colour": chance.choice(["red", "green", "blue"], count),
+            "plan": pd.Categorical(chance.choice(["a", "b", "c"], count)),
+            "income": chance.lognormal(10, 1, count),
+        }
+    )
+    table.loc[::7, "colour"] = None
+    table.loc[::11, "income"] = np.nan
+    bought = (table["age"] > 45) ^ (table["colour"] == "red") ^ (table["plan"] == "a")
+    return table, np.where(bought, "bought", "left")
+
+
+def people_pipeline(unknown: str = "error") -> Any:
+    """Columns chosen by name and by type."""
+    return make_pipeline(
+        make_column_transformer(
+            (make_pipeline(SimpleImputer(), StandardScaler()), ["age", "income"]),
+            (OneHotEncoder(handle_unknown=unknown), ["colour", "plan"]),
+            ("passthrough", make_column_selector(dtype_include=["int64", "bool"])),
+        ),
+        LogisticRegression(max_iter=1000),
+    )
+
+
+def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON objects, null where something is missing."""
+    return json.loads(table.to_json(orient="records", double_precision=15))
+
+
+async def test_a_pipeline_trained_on_a_data_frame_is_asked_with_one(tmp_path: Path) -> None:
+    """Columns keep their names and types; text labels come back as text."""
+    table, labels = people()
+    estimator = people_pipeline().fit(table, labels)
+    pack(estimator, table, tmp_path, Description(name="people"))
+    records = records_of(table)
+    want = estimator.predict_proba(pd.DataFrame(records).astype(table.dtypes.to_dict()))
+    async with client_of(tmp_path) as client:
+        batch = (await client.post("/batch-predict", json={"records": records})).json()
+        one = await client.post("/predict", json=records[7])
+        described = (await client.get("/model/features")).json()["features"]
+    got = np.array([p["probability"] for p in batch["predictions"]])
+    assert np.abs(got - want).max() <= 1e-9  # JSON has 15 digits here
+    assert {p["prediction"] for p in batch["predictions"]} == {"bought", "left"}
+    assert one.json()["prediction"] == batch["predictions"][7]["prediction"]
+    assert [(f["name"], f["type"], f["nullable"]) for f in described] == [
+        ("age", "float64", False),
+        ("children", "int64", False),
+        ("home owner", "bool", False),
+        ("colour", "string", True),
+        ("plan", "string", False),
+        ("income", "float64", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        pytest.param("age", "45", id="a number as text"),
+        pytest.param("age", None, id="null where none was missing"),
+        pytest.param("children", 1.5, id="half a child"),
+        pytest.param("children", True, id="truth for a number"),
+        pytest.param("home owner", 1, id="a number for truth"),
+        pytest.param("colour", 3, id="a number for text"),
+        pytest.param("plan", None, id="null for a category"),
+        pytest.param("plan", "z", id="a category that training did not have"),
+    ],
+)
+async def test_a_cell_that_is_not_of_its_columns_type_is_a_400(
+    tmp_path: Path, name: str, cell: Any
+) -> None:
+    """Alone and among good rows; the good ones before it do not make it a 500."""
+    table, labels = people()
+    pack(people_pipeline().fit(table, labels), table, tmp_path, Description(name="people"))
+    good = records_of(table)[1]
+    async with client_of(tmp_path) as client:
+        one = await client.post("/predict", json=good | {name: cell})
+        batch = await client.post("/batch-predict", json={"records": [good, good | {name: cell}]})
+        fine = await client.post("/predict", json=good)
+    assert (one.status_code, batch.status_code, fine.status_code) == (400, 400, 200)
+    assert name in one.json()["details"]
+
+
+async def test_an_unknown_category_is_answered_where_the_model_ignores_it(tmp_path: Path) -> None:
+    """It is the estimator's to say."""
+    table, labels = people()
+    estimator = people_pipeline(unknown="ignore").fit(table, labels)
+    pack(estimator, table, tmp_path, Description(name="people"))
+    async with client_of(tmp_path) as client:
+        answer = await client.post("/predict", json=records_of(table)[1] | {"plan": "z"})
+    assert answer.status_code == 200
+
+
+def test_missing_text_is_written_as_in_training(tmp_path: Path) -> None:
+    """Encoders take None and NaN for two categories."""
+    x = np.array([["a"], ["b"], [None]] * 20, dtype=object)
+    y = [0, 1, 1] * 20
+    for i, missing in enumerate((None, np.nan)):
+        x[2::3, 0] = missing
+        estimator = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(x, y)
+        model = served(estimator, x, tmp_path / str(i))
+        rows = np.array([["a"], [None]], dtype=object)
+        assert model.predict(rows).predictions.tolist() == [0, 1]
+
+
+def test_codes_that_an_encoder_does_not_know_do_not_stop_the_comparison(tmp_path: Path) -> None:
+    """Random numbers are refused by it: the engines are compared on shuffled examples."""
+    x = np.random.default_rng(SEED).integers(0, 3, (200, 2)).astype(float)
+    estimator = make_pipeline(OrdinalEncoder(), LogisticRegression()).fit(x, x[:, 0] > 1)
+    model = served(estimator, x, tmp_path)
+    assert model.engine.name == "scikit-learn-argmax", model.engine_reason
+    assert model.rows_checked > 1000
+
+
+async def test_boosting_with_categories_of_a_data_frame(tmp_path: Path) -> None:
+    """The type of the column said that it is one; requests have only text."""
+    table, labels = people()
+    table = table.drop(columns="colour")
+    estimator = HistGradientBoostingClassifier(max_iter=5, random_state=SEED).fit(table, labels)
+    model = served(estimator, table, tmp_path)
+    rows = table.astype(object).to_numpy()
+    want = estimator.predict_proba(table)
+    assert np.abs(model.predict(rows).probabilities - want).max() <= 1e-12
+
+
+async def test_a_model_of_texts_takes_one_column(tmp_path: Path) -> None:
+    """Vectorizers want a list, not a table."""
+    texts = ["cheap pills now", "meeting at noon", "cheap watches", "lunch at noon"] * 5
+    estimator = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0] * 5)
+    pack(estimator, texts, tmp_path, Description(name="spam"))
+    async with client_of(tmp_path) as client:
+        answer = await client.post("/predict", json={"text": "cheap lunch pills"})
+    want = estimator.predict_proba(["cheap lunch pills"])[0]
+    assert answer.json()["prediction"] == 1
+    assert np.abs(np.array(answer.json()["probability"]) - want).max() <= 1e-12
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: RandomForestClassifier(10, random_state=SEED), id="forest"),
+        pytest.param(lambda: OneVsRestClassifier(LogisticRegression()), id="one against the rest"),
+    ],
+)
+async def test_a_multilabel_model_says_how_probable_each_label_is(
+    tmp_path: Path, make: Callable[[], Any]
+) -> None:
+    """Its prediction is a list; no single probability is the confidence."""
+    x, y = IRIS
+    labels = np.column_stack([y > 0, y > 1, y == 1]).astype(int)
+    estimator = make().fit(x, labels)
+    described = Description(name="labels", class_names=["big", "bigger", "middle"])
+    pack(estimator, x, tmp_path, described)
+    row = dict(zip([f"feature_{i + 1}" for i in range(4)], x[80].tolist(), strict=True))
+    async with client_of(tmp_path) as client:
+        answer = (await client.post("/predict", json=row)).json()
+        batch = (await client.post("/batch-predict", json={"records": [row]})).json()
+        described_as = (await client.get("/model/metadata")).json()
+    assert answer["prediction"] == labels[80].tolist()
+    assert [p > 0.5 for p in answer["probability"]] == [bool(p) for p in answer["prediction"]]
+    assert answer["confidence"] is None
+    assert batch["predictions"][0]["probability"] == answer["probability"]
+    assert described_as["classes"] == ["big", "bigger", "middle"]
+
+
+async def test_a_regressor_with_several_outputs_answers_a_list(tmp_path: Path) -> None:
+    """Probability and confidence are null."""
+    x, y = DIABETES
+    estimator = RandomForestRegressor(5, random_state=SEED).fit(x, np.column_stack([y, -y]))
+    pack(estimator, x, tmp_path, Description(name="two"))
+    row = dict(zip([f"feature_{i + 1}" for i in range(10)], x[0].tolist(), strict=True))
+    async with client_of(tmp_path) as client:
+        answer = (await client.post("/predict", json=row)).json()
+    assert answer["prediction"] == estimator.predict(x[:1])[0].tolist()
+    assert (answer["probability"], answer["confidence"]) == (None, None)
+
+
+def test_what_cannot_predict_cannot_be_packed(tmp_path: Path) -> None:
+    """Told to the one who tries, and again where someone got past."""
+    x, _ = IRIS
+    scaler = StandardScaler().fit(x)
+    with pytest.raises(NotPackable, match="no predict"):
+        pack(scaler, x, tmp_path, Description(name="scaler"))
+    pack(LogisticRegression(max_iter=1000).fit(*IRIS), x, tmp_path, Description(name="model"))
+    dates = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=3)})
+    with pytest.raises(NotPackable, match="day"):
+        pack(LogisticRegression(), dates, tmp_path, Description(name="dates"))
+
+
+def test_a_manifest_with_other_columns_than_training_is_refused(tmp_path: Path) -> None:
+    """Columns in another order would be silently swapped."""
+    table, labels = people()
+    pack(people_pipeline().fit(table, labels), table, tmp_path, Description(name="people"))
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    features = manifest["signature"]["features"]
+    features[0]["name"], features[5]["name"] = features[5]["name"], features[0]["name"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ModelLoadFailed, match="trained on the columns age"):
+        load(from_environment({"MODEL_PATH": str(tmp_path)}))
