@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ RUN = ROOT / "tests" / "cluster" / "kind" / "run.sh"
 SYSTEM = "modelserver-system"
 OPERATOR = "modelserver-operator"
 AUDIT_LOG = "/var/log/kubernetes/audit/audit.log"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
@@ -58,7 +60,7 @@ class Cluster:
         self.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
 
     def get(self, namespace: str, kind: str, name: str) -> dict[str, Any] | None:
-        """Read one object; None where there is none."""
+        """Read one object; None where there is none. A node has no namespace: leave it empty."""
         done = self.kubectl("-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found")
         return json.loads(done.stdout) if done.stdout else None
 
@@ -83,6 +85,22 @@ class Cluster:
             lambda: str(self.condition(namespace, name, "Ready")),
         )
         return time.monotonic() - started
+
+    def create_namespace(self, name: str, labels: dict[str, str]) -> None:
+        """Make a namespace."""
+        metadata = {"name": name, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self.kubectl("create", "-f", "-", input=json.dumps(body))
+
+    @contextlib.contextmanager
+    def fresh_namespace(self, prefix: str) -> Iterator[str]:
+        """Make a namespace under Pod Security `restricted`; delete it without waiting for it."""
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        self.create_namespace(name, RESTRICTED)
+        try:
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false")
 
     @contextlib.contextmanager
     def forward(self, namespace: str, target: str, port: int = 80) -> Iterator[str]:
@@ -109,6 +127,23 @@ class Cluster:
             for event in events
             if event["verb"] in WRITES and event["objectRef"]["resource"] != "leases"
         ]
+
+    def state(self) -> str:
+        """Describe what tests look at: conditions, pods, nodes, the operator's last words."""
+        status = "REASONS:.status.conditions[*].reason,MESSAGES:.status.conditions[*].message"
+        columns = f"NAMESPACE:.metadata.namespace,NAME:.metadata.name,{status}"
+        commands = (
+            ("get", "modelservers", "-A", "-o", f"custom-columns={columns}"),
+            ("get", "pods", "-A", "-o", "wide", "--field-selector=metadata.namespace!=kube-system"),
+            ("get", "nodes"),
+            (
+                *("-n", SYSTEM, "logs", "--tail=30", "--prefix"),
+                "-l",
+                f"app.kubernetes.io/name={OPERATOR}",
+            ),
+        )
+        done = [self.kubectl(*command, check=False) for command in commands]
+        return "\n".join(f"{d.stdout}{d.stderr}" for d in done)
 
     def scale_operator(self, replicas: int) -> None:
         """Run *replicas* operators, and wait until that is so."""
@@ -155,3 +190,35 @@ def model_server(name: str, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {"model": model, **spec},
     }
+
+
+def restricted(
+    name: str, *, image: str, container: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """Build a pod that Pod Security `restricted` admits, with *container* and *spec* on top."""
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {"name": "main", "image": image, "securityContext": security} | (container or {})
+            ],
+        }
+        | spec,
+    }
+
+
+def installed_image(which: str) -> str:
+    """Name the image, OPERATOR_IMAGE or RUNTIME_IMAGE, that `make images` made of this checkout."""
+    lines = (ROOT / ".build" / "images.env").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines)[which]

@@ -2,8 +2,7 @@
 
 import os
 import subprocess
-import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from cluster_access import ROOT, RUN, Cluster
@@ -21,18 +20,26 @@ def cluster() -> Cluster:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A fresh namespace, deleted afterwards without waiting for it."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with cluster.fresh_namespace("test") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
 def served(cluster: Cluster) -> Iterator[str]:
     """A namespace in which ModelServer `breast-cancer`, two pods, is Ready; tests leave it so."""
-    name = f"served-{uuid.uuid4().hex[:8]}"
-    cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("-n", name, "apply", "-f", str(ROOT / "examples" / "breast-cancer.yaml"))
-    cluster.wait_ready(name, "breast-cancer")
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with cluster.fresh_namespace("served") as name:
+        cluster.kubectl("-n", name, "apply", "-f", str(ROOT / "examples" / "breast-cancer.yaml"))
+        cluster.wait_ready(name, "breast-cancer")
+        yield name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say with a failure what the cluster looked like at that moment and what the operator said."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and cluster is not None:
+        report.sections.append(("cluster at the failure", cluster.state()))
+    return report

@@ -1,0 +1,101 @@
+"""When did the cluster first show something, and when did the operator say so?"""
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cluster_access import Cluster, eventually
+
+Body = dict[str, Any]
+KINDS = ("modelservers", "deployments", "pods", "events")
+
+
+class Entry(NamedTuple):
+    """One version of an object, and the moment it was seen, on one clock for all kinds."""
+
+    seen: float
+    body: Body
+
+
+@dataclass
+class Diary:
+    """Every version of every object that was watched, in the order of arrival."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    def first(self, namespace: str, kind: str, holds: Callable[[Body], object]) -> float | None:
+        """Tell when an object of *kind* for which *holds* was first seen."""
+        for seen, body in list(self.entries):
+            if body["kind"] == kind and body["metadata"]["namespace"] == namespace and holds(body):
+                return seen
+        return None
+
+    def wait(
+        self, namespace: str, kind: str, holds: Callable[[Body], object], seconds: float
+    ) -> float:
+        """Wait until such an object was seen; return when that was."""
+        eventually(
+            lambda: self.first(namespace, kind, holds) is not None,
+            seconds,
+            lambda: "; ".join(self.story(namespace)),
+        )
+        found = self.first(namespace, kind, holds)
+        assert found is not None
+        return found
+
+    def story(self, namespace: str) -> list[str]:
+        """Say which conditions `Ready` and `Accepted` went through, for a test that failed."""
+        lines: list[str] = []
+        for seen, body in list(self.entries):
+            if body["kind"] != "ModelServer" or body["metadata"]["namespace"] != namespace:
+                continue
+            for condition in body.get("status", {}).get("conditions", []):
+                if condition["type"] in ("Accepted", "Ready", "Stalled"):
+                    name = body["metadata"]["name"]
+                    words = f"{condition['status']} {condition['reason']}: {condition['message']}"
+                    line = f"{name} {condition['type']}={words}"
+                    if not any(told.endswith(line) for told in lines):
+                        lines.append(f"{seen:.1f} {line}")
+        return lines
+
+
+@contextlib.contextmanager
+def watched(cluster: Cluster) -> Iterator[Diary]:
+    """Write down whatever happens in any namespace while the body runs."""
+    diary = Diary()
+    with contextlib.ExitStack() as stack:
+        for kind in KINDS:
+            stack.enter_context(_watch(cluster, kind, diary))
+        yield diary
+
+
+@contextlib.contextmanager
+def _watch(cluster: Cluster, kind: str, diary: Diary) -> Iterator[None]:
+    command = ["kubectl", "get", kind, "-A", "--watch", "--output-watch-events", "-o", "json"]
+    with subprocess.Popen(
+        command, env=cluster.environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        reader = threading.Thread(target=_read, args=(process, diary))
+        reader.start()
+        try:
+            yield
+        finally:
+            process.terminate()
+            reader.join()
+
+
+def _read(process: subprocess.Popen[str], diary: Diary) -> None:
+    """Take apart what kubectl prints: indented objects, each ended by a line that is a brace."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "}\n":
+            event = json.loads("".join(lines))
+            diary.entries.append(Entry(time.monotonic(), event["object"]))
+            lines = []

@@ -1,0 +1,98 @@
+"""Predictions sent through a Service from inside the cluster while its pods come and go."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster_access import Cluster, eventually, installed_image, restricted
+
+PROGRAM = Path(__file__).with_name("load_client.py")
+ENOUGH = 20_000
+ROW = {f"feature_{i}": 1.0 for i in range(1, 31)}
+
+
+@dataclass
+class Load:
+    """What a client pod has counted; complete once `under_load` is left."""
+
+    cluster: Cluster
+    namespace: str
+    pod: str
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Requests that were answered as they should be."""
+        return int(self.counts["answered"])
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """How many requests failed in which way."""
+        return dict(self.counts["failed"])
+
+    def read(self) -> dict[str, Any]:
+        """Read the newest counts; empty before there are any."""
+        done = self.cluster.kubectl("-n", self.namespace, "logs", self.pod, "--tail=1", check=False)
+        with contextlib.suppress(ValueError):
+            self.counts = json.loads(done.stdout)
+        return self.counts
+
+    def has_sent(self, number: int) -> bool:
+        """Say whether *number* requests are behind us, and that the client is alive."""
+        phase = (self.cluster.get(self.namespace, "pod", self.pod) or {})["status"]["phase"]
+        assert phase in ("Pending", "Running"), f"the client ended: {self.log()}"
+        counts = self.read()
+        return counts.get("answered", 0) + sum(counts.get("failed", {}).values()) >= number
+
+    def stop(self) -> None:
+        """Let the client finish what it has begun, and read its last counts."""
+        stop = "import os; os.kill(1, 15)"
+        self.cluster.kubectl("-n", self.namespace, "exec", self.pod, "--", "python", "-c", stop)
+        eventually(lambda: self.read().get("done"), 60, self.log)
+
+    def log(self) -> str:
+        """Read the end of the client's log."""
+        command = ("-n", self.namespace, "logs", self.pod, "--tail=30")
+        return self.cluster.kubectl(*command, check=False).stdout
+
+
+@contextlib.contextmanager
+def under_load(
+    cluster: Cluster, namespace: str, server: str, *, rate: int = 500, enough: int = ENOUGH
+) -> Iterator[Load]:
+    """
+    Send *rate* predictions a second to *server* while the body runs, and until *enough* were sent.
+
+    The client runs on the control plane, which no test drains.
+    """
+    pod = f"load-{server}"
+    body = json.dumps(ROW)
+    url = f"http://{server}.{namespace}.svc/predict"
+    cluster.kubectl(
+        *("-n", namespace, "create", "configmap", pod, f"--from-file={PROGRAM}"),
+    )
+    container = {
+        "name": "client",
+        "command": ["python", f"/load/{PROGRAM.name}", url, body, f"--rate={rate}"],
+        "volumeMounts": [{"name": "load", "mountPath": "/load"}],
+        "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
+    }
+    volume = {"name": "load", "configMap": {"name": pod}}
+    cluster.apply(
+        namespace,
+        restricted(
+            pod,
+            image=installed_image("OPERATOR_IMAGE"),
+            container=container,
+            volumes=[volume],
+            nodeName=f"{cluster.environment['CLUSTER']}-control-plane",
+        ),
+    )
+    load = Load(cluster, namespace, pod)
+    eventually(lambda: load.has_sent(1), 90, load.log)
+    yield load
+    eventually(lambda: load.has_sent(enough), 180, load.log)
+    load.stop()

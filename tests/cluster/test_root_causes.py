@@ -1,0 +1,367 @@
+"""
+Each root cause, produced for real, is named within 20 s of the moment the cluster shows it.
+
+All are there at the same time, each in a namespace of its own. What shows a cause is the pod's
+status, an Event, the Deployment's condition or, where the API server refuses a child, the
+ModelServer itself; that and the condition are seen through watches that began together.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import artifacts
+import pytest
+from cluster_access import RESTRICTED, Cluster, installed_image, model_server
+from diary import Body, Diary, watched
+
+pytestmark = pytest.mark.cluster
+
+NAME = "broken"
+LABEL = "test.modelserver.dev/trouble"
+NAMED_WITHIN_SECONDS = 20
+SHOWN_WITHIN_SECONDS = 150
+TINY = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "400Mi"}}
+BUNDLED = {"source": {"bundled": {"path": "/models/breast-cancer"}}}
+Sign = tuple[str, Callable[[Body], object]]
+
+
+def waits(*reasons: str) -> Sign:
+    """A container waits for one of *reasons*."""
+    return "Pod", lambda pod: any(
+        s["state"].get("waiting", {}).get("reason") in reasons for s in _containers(pod)
+    )
+
+
+def ended(words: str) -> Sign:
+    """A container has ended, with *words* as the kubelet's reason or in its last message."""
+    return "Pod", lambda pod: any(
+        words in end.get("message", "") or words == end["reason"] for end in _ends(pod)
+    )
+
+
+def crashed() -> Sign:
+    """A container has ended in an error, whatever its words."""
+    return "Pod", lambda pod: any(end["exitCode"] for end in _ends(pod))
+
+
+def unscheduled() -> Sign:
+    """The scheduler has found no node."""
+    return "Pod", lambda pod: _condition(pod, "PodScheduled").get("status") == "False"
+
+
+def refused_pod() -> Sign:
+    """The API server has refused a pod to the ReplicaSet."""
+    return (
+        "Deployment",
+        lambda deployment: _condition(deployment, "ReplicaFailure").get("status") == "True",
+    )
+
+
+def told(reason: str) -> Sign:
+    """The kubelet has sent an Event."""
+    return "Event", lambda event: event["reason"] == reason
+
+
+def applied() -> Sign:
+    """The ModelServer is there: the rest is between the operator and the API server."""
+    return "ModelServer", lambda _server: True
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """
+    One way for a ModelServer not to work.
+
+    Args:
+        name: of the case, and of its namespace.
+        reason: that must be given.
+        says: what must stand in the message.
+        sign: what in the cluster shows the cause.
+        spec: of the ModelServer, on top of one small pod of the bundled model.
+        beside: other objects of the namespace.
+        condition: which gives the reason.
+        stalled: whether a person is needed.
+    """
+
+    name: str
+    reason: str
+    says: str
+    sign: Sign
+    spec: dict[str, Any] = field(default_factory=dict)
+    beside: tuple[dict[str, Any], ...] = ()
+    condition: str = "Ready"
+    stalled: bool = False
+
+
+def _from_config_map(content: artifacts.Files) -> dict[str, Any]:
+    return {
+        "spec": {"model": artifacts.source("model", content)},
+        "beside": (artifacts.config_map("model", content),),
+    }
+
+
+def _quota(**hard: str) -> dict[str, Any]:
+    metadata = {"name": "quota"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": metadata,
+        "spec": {"hard": hard},
+    }
+
+
+def _policy(namespace: str, resource: str) -> tuple[dict[str, Any], ...]:
+    """Refuse every new *resource* in the namespace of that case."""
+    version = {"apiVersion": "admissionregistration.k8s.io/v1"}
+    metadata = {"name": f"no-{resource}", "labels": {LABEL: namespace}}
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": [resource],
+    }
+    here = {"matchLabels": {LABEL: namespace}}
+    refusal = {"expression": "false", "message": f"the house has no room for {resource}"}
+    return (
+        version
+        | {
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": metadata,
+            "spec": {
+                "matchConstraints": {"resourceRules": [rule], "namespaceSelector": here},
+                "validations": [refusal],
+            },
+        },
+        version
+        | {
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": metadata,
+            "spec": {"policyName": metadata["name"], "validationActions": ["Deny"]},
+        },
+    )
+
+
+def troubles(operator_image: str, pause_image: str) -> tuple[Trouble, ...]:
+    """List them all."""
+    return (
+        Trouble(
+            "no-image",
+            "ImagePullFailed",
+            "registry.invalid/none:1",
+            waits("ErrImagePull", "ImagePullBackOff"),
+            {"image": "registry.invalid/none:1"},
+        ),
+        Trouble(
+            "crash",
+            "CrashLoop",
+            "container runtime exited with code 1",
+            crashed(),
+            {"image": operator_image},  # which ends at once where it may not talk to the API server
+        ),
+        Trouble(
+            "memory",
+            "OutOfMemory",
+            "raise resources.limits.memory",
+            ended("OOMKilled"),
+            {"resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi"}}},
+        ),
+        Trouble(
+            "digest",
+            "DigestMismatch",
+            "sha256:" + "0" * 64,
+            ended("DigestMismatch"),
+            {"model": BUNDLED | {"digest": "sha256:" + "0" * 64}},
+            stalled=True,
+        ),
+        Trouble(
+            "version",
+            "VersionMismatch",
+            "9.9.9 is wanted",
+            ended("VersionMismatch"),
+            {"model": BUNDLED | {"version": "9.9.9"}},
+            stalled=True,
+        ),
+        Trouble(
+            "golden",
+            "GoldenMismatch",
+            "",
+            ended("GoldenMismatch"),
+            stalled=True,
+            **_from_config_map(artifacts.with_other_examples()),
+        ),
+        Trouble(
+            "format",
+            "UnsafeFormat",
+            "the artifact has joblib, but allowed are skops, onnx",
+            ended("UnsafeFormat"),
+            stalled=True,
+            **_from_config_map(artifacts.with_joblib_only()),
+        ),
+        Trouble(
+            "load",
+            "ModelLoadFailed",
+            "model.skops",
+            ended("ModelLoadFailed"),
+            **_from_config_map(artifacts.with_a_model_that_is_none()),
+        ),
+        Trouble(
+            "path",
+            "ModelNotFound",
+            "/models/none does not exist",
+            ended("ModelNotFound"),
+            {"model": {"source": {"bundled": {"path": "/models/none"}}}},
+            stalled=True,
+        ),
+        Trouble(
+            "room",
+            "Unschedulable",
+            "Insufficient cpu",
+            unscheduled(),
+            {"resources": {"requests": {"cpu": "400"}}},
+        ),
+        Trouble(
+            "claim",
+            "Unschedulable",
+            'persistentvolumeclaim "none" not found',
+            unscheduled(),
+            {
+                "model": {
+                    "source": {"persistentVolumeClaim": {"claimName": "none"}},
+                    "digest": "sha256:" + "0" * 64,
+                }
+            },
+        ),
+        Trouble(
+            "volume",
+            "VolumeMountFailed",
+            'configmap "none" not found',
+            told("FailedMount"),
+            {
+                "model": {
+                    "source": {"configMap": {"name": "none"}},
+                    "digest": "sha256:" + "0" * 64,
+                }
+            },
+        ),
+        Trouble(
+            "probe",
+            "ProbeFailing",
+            "connection refused",
+            told("Unhealthy"),
+            {"image": pause_image},  # which runs and listens nowhere
+        ),
+        Trouble(
+            "pod-quota",
+            "QuotaExceeded",
+            "exceeded quota: quota",
+            refused_pod(),
+            beside=(_quota(pods="0"),),
+        ),
+        Trouble(
+            "child-quota",
+            "QuotaExceeded",
+            "exceeded quota: quota",
+            applied(),
+            beside=(_quota(services="0"),),
+            condition="Accepted",
+            stalled=True,
+        ),
+        Trouble(
+            "pod-policy",
+            "Forbidden",
+            "the house has no room for pods",
+            refused_pod(),
+            beside=_policy("pod-policy", "pods"),
+        ),
+        Trouble(
+            "child-policy",
+            "Forbidden",
+            "the house has no room for services",
+            applied(),
+            beside=_policy("child-policy", "services"),
+            condition="Accepted",
+            stalled=True,
+        ),
+    )
+
+
+TROUBLES = troubles("", "")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The cluster with all troubles in it: what was seen, and in which namespace each is."""
+
+    diary: Diary
+    namespaces: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def broken(cluster: Cluster) -> Iterator[Broken]:
+    """All troubles at once."""
+    found = troubles(installed_image("OPERATOR_IMAGE"), _pause_image(cluster))
+    suffix = uuid.uuid4().hex[:8]
+    namespaces = {trouble.name: f"{trouble.name}-{suffix}" for trouble in found}
+    try:
+        for trouble in found:
+            labels = RESTRICTED | {LABEL: trouble.name}
+            cluster.create_namespace(namespaces[trouble.name], labels)
+            if trouble.beside:
+                cluster.apply(namespaces[trouble.name], *trouble.beside)
+        time.sleep(5)  # until quotas are counted and policies are in force
+        with watched(cluster) as diary:
+            for trouble in found:
+                spec = {"replicas": 1, "resources": TINY} | trouble.spec
+                cluster.apply(namespaces[trouble.name], model_server(NAME, **spec))
+            yield Broken(diary, namespaces)
+    finally:
+        cluster.kubectl("delete", "namespace", *namespaces.values(), "--wait=false", check=False)
+        for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
+            cluster.kubectl("delete", kind, "-l", LABEL)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
+def test_the_cause_is_named(broken: Broken, trouble: Trouble) -> None:
+    """Within 20 s, with the words of whoever knows it, and `Stalled` where a person is needed."""
+    namespace = broken.namespaces[trouble.name]
+    shown = broken.diary.wait(namespace, *trouble.sign, SHOWN_WITHIN_SECONDS)
+    named = broken.diary.wait(
+        namespace,
+        "ModelServer",
+        lambda server: _says(server, trouble.condition, trouble.reason, trouble.says),
+        NAMED_WITHIN_SECONDS + max(0, shown - time.monotonic()),
+    )
+    assert named - shown <= NAMED_WITHIN_SECONDS
+    if trouble.stalled:
+        broken.diary.wait(
+            namespace, "ModelServer", lambda server: _says(server, "Stalled", trouble.reason), 20
+        )
+
+
+def _says(server: Body, kind: str, reason: str, words: str = "") -> bool:
+    condition = _condition(server, kind)
+    return condition.get("reason") == reason and words in condition["message"]
+
+
+def _condition(body: Body, kind: str) -> dict[str, Any]:
+    found = body.get("status", {}).get("conditions", [])
+    return next((condition for condition in found if condition["type"] == kind), {})
+
+
+def _containers(pod: Body) -> list[dict[str, Any]]:
+    return list(pod.get("status", {}).get("containerStatuses", []))
+
+
+def _ends(pod: Body) -> list[dict[str, Any]]:
+    states = [s.get(name, {}) for s in _containers(pod) for name in ("state", "lastState")]
+    return [state["terminated"] for state in states if "terminated" in state]
+
+
+def _pause_image(cluster: Cluster) -> str:
+    """Find the image of every node that does nothing."""
+    node = cluster.get("", "node", f"{cluster.environment['CLUSTER']}-worker") or {}
+    names = [name for image in node["status"]["images"] for name in image["names"]]
+    return next(name for name in names if "/pause:" in name)
