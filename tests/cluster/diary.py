@@ -90,12 +90,7 @@ def _watch(cluster: Cluster, kind: str, diary: Diary) -> Iterator[None]:
 
 
 def _read(process: subprocess.Popen[str], diary: Diary) -> None:
-    """Take apart what kubectl prints: indented objects, each ended by a line that is a brace."""
+    """Each line that kubectl prints is one event of the watch."""
     assert process.stdout is not None
-    lines: list[str] = []
     for line in process.stdout:
-        lines.append(line)
-        if line == "}\n":
-            event = json.loads("".join(lines))
-            diary.entries.append(Entry(time.monotonic(), event["object"]))
-            lines = []
+        diary.entries.append(Entry(time.monotonic(), json.loads(line)["object"]))
