@@ -18,6 +18,8 @@ RUN = ROOT / "tests" / "cluster" / "kind" / "run.sh"
 SYSTEM = "modelserver-system"
 OPERATOR = "modelserver-operator"
 AUDIT_LOG = "/var/log/kubernetes/audit/audit.log"
+TINY = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+"""Resources of a pod that starts fast and leaves room for others."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
@@ -153,6 +155,18 @@ class Cluster:
         else:
             selector = f"app.kubernetes.io/name={OPERATOR}"
             eventually(lambda: not self.listing(SYSTEM, "pods", selector), 60)
+
+    @contextlib.contextmanager
+    def without_operator(self) -> Iterator[None]:
+        """Run no operator while the body runs, and as many as before afterwards."""
+        deployment = self.get(SYSTEM, "deployment", OPERATOR)
+        assert deployment is not None
+        before = deployment["spec"]["replicas"]
+        self.scale_operator(0)
+        try:
+            yield
+        finally:
+            self.scale_operator(before)
 
     def wait_operator(self) -> None:
         """Wait for the operator's rollout."""

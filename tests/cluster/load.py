@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def under_load(
 
     The client runs on the control plane, which no test drains.
     """
-    pod = f"load-{server}"
+    pod = f"load-{uuid.uuid4().hex[:8]}"
     body = json.dumps(ROW)
     url = f"http://{server}.{namespace}.svc/predict"
     cluster.kubectl(
@@ -92,7 +93,10 @@ def under_load(
         ),
     )
     load = Load(cluster, namespace, pod)
-    eventually(lambda: load.has_sent(1), 90, load.log)
-    yield load
-    eventually(lambda: load.has_sent(enough), 180, load.log)
-    load.stop()
+    try:
+        eventually(lambda: load.has_sent(1), 90, load.log)
+        yield load
+        eventually(lambda: load.has_sent(enough), 180, load.log)
+        load.stop()
+    finally:
+        cluster.kubectl("-n", namespace, "delete", "pod", pod, "--wait=false")

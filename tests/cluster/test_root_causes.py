@@ -14,7 +14,7 @@ from typing import Any
 
 import artifacts
 import pytest
-from cluster_access import RESTRICTED, Cluster, installed_image, model_server
+from cluster_access import RESTRICTED, TINY, Cluster, installed_image, model_server
 from diary import Body, Diary, watched
 
 pytestmark = pytest.mark.cluster
@@ -23,7 +23,6 @@ NAME = "broken"
 LABEL = "test.modelserver.dev/trouble"
 NAMED_WITHIN_SECONDS = 20
 SHOWN_WITHIN_SECONDS = 150
-TINY = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "400Mi"}}
 BUNDLED = {"source": {"bundled": {"path": "/models/breast-cancer"}}}
 Sign = tuple[str, Callable[[Body], object]]
 
@@ -205,6 +204,7 @@ def troubles(operator_image: str, pause_image: str) -> tuple[Trouble, ...]:
             "ModelLoadFailed",
             "model.skops",
             ended("ModelLoadFailed"),
+            stalled=True,
             **_from_config_map(artifacts.with_a_model_that_is_none()),
         ),
         Trouble(
