@@ -64,9 +64,9 @@ async def carry_out(
         except ChildRefused as error:
             held_back.add(step.child.kind)
             problems.append(_problem(step, error))
-    if not problems:
-        more, problems = await _delete(plan.old_settings, store, cluster)
-        writes += more
+    if DEPLOYMENT not in held_back:
+        more, refused = await _delete(plan.old_settings, store, cluster)
+        return writes + more, [*problems, *refused]
     return writes, problems
 
 

@@ -35,7 +35,6 @@ ATOMIC_MAPS: Final = frozenset(
         "labelSelector",
         "nodeSelector",
         "podSelector",
-        "scaleTargetRef",
         "selector",
     }
 )
@@ -44,6 +43,10 @@ Objects that the API server treats as one value: who adds a label to a selector 
 
 Source: x-kubernetes-map-type in the API server's own /openapi/v3.
 """
+
+_NOTHING: Final = object()
+_ABSENT: Final[Mapping[str, Any]] = {"minReadySeconds": 0}
+"""What is meant where the API server shows no field: it leaves out a zero that is no pointer."""
 
 _FILLED_IN: Final = {"protocol": "TCP"}
 """What the API server adds inside such a value where nothing is said."""
@@ -68,7 +71,9 @@ def covers(live: Any, desired: Any, parent: str = "", field: str = "") -> bool:
     """
     if isinstance(desired, dict) and field not in ATOMIC_MAPS:
         return isinstance(live, dict) and all(
-            name in live and covers(live[name], value, field, name)
+            covers(live[name], value, field, name)
+            if name in live
+            else _ABSENT.get(name, _NOTHING) == value
             for name, value in desired.items()
         )
     if isinstance(desired, list) and field in LIST_MAP_KEYS:

@@ -61,8 +61,7 @@ class Plan:
         removals: what the spec no longer asks for. An autoscaler goes before the Deployment gets
             a count of ours, or both would set it.
         applies: what differs or cannot be.
-        old_settings: what no pod reads any more: after the pods have got their new ones, and only
-            if nothing was refused.
+        old_settings: what no pod reads any more: after the Deployment has got its new ones.
     """
 
     removals: tuple[Delete, ...] = ()

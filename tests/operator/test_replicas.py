@@ -134,6 +134,19 @@ async def test_suspended_and_back(mode, resumed):
     assert labels.SUSPENDED not in world.child("Deployment")["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize(("mode", "resumed"), [("none", 2), ("autoscaled", 3)])
+async def test_resumed_it_starts_anew_also_where_others_had_stopped_it(mode, resumed):
+    """Their 0 and ours were one; whoever resumes a server wants pods."""
+    world = World(**MODES[mode])
+    await world.settle()
+    world.scale(0, "kubectl")
+    world.edit(**MODES[mode], **SUSPENDED)
+    await world.settle()
+    world.edit(**MODES[mode])
+    await world.settle()
+    assert world.count == resumed
+
+
 async def test_a_suspended_server_stays_so():
     """Whoever scales it up is corrected."""
     world = World(**AUTOSCALED, **SUSPENDED)

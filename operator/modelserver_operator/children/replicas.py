@@ -35,13 +35,14 @@ def replicas_to_hand_over(server: ModelServer, live: Mapping[str, Any]) -> int |
         nothing.
     """
     start = start_replicas(server)
-    if start is None or not _only_we_hold_the_count(live):
+    if start is None:
         return None
     count = int(live["spec"].get("replicas", 1))
-    suspended = labels.SUSPENDED in (live["metadata"].get("annotations") or {})
-    if count == 0 and (suspended or server.spec.autoscaling is not None):
+    if count == 0 and labels.SUSPENDED in (live["metadata"].get("annotations") or {}):
         return start
-    return count
+    if not _only_we_hold_the_count(live):
+        return None
+    return start if count == 0 and server.spec.autoscaling is not None else count
 
 
 def holds_replicas(manager: Mapping[str, Any]) -> bool:
