@@ -6,7 +6,6 @@ from typing import Any, Final
 from kubernetes.utils.quantity import parse_quantity
 
 LIST_MAP_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "conditions": ("type",),
     "containers": ("name",),
     "env": ("name",),
     "ephemeralContainers": ("name",),
@@ -29,15 +28,7 @@ item has one of the two. All other lists are one value.
 Source: x-kubernetes-list-map-keys in the API server's own /openapi/v3.
 """
 
-ATOMIC_MAPS: Final = frozenset(
-    {
-        "configMapRef",
-        "labelSelector",
-        "nodeSelector",
-        "podSelector",
-        "selector",
-    }
-)
+ATOMIC_MAPS: Final = frozenset({"labelSelector", "nodeSelector", "podSelector", "selector"})
 """
 Objects that the API server treats as one value: who adds a label to a selector changes it.
 
