@@ -11,10 +11,11 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
 def rows() -> dict[str, dict[str, list[str]]]:
-    """Read the guide: by condition and reason the cells of meaning and first steps."""
+    """Read the guide's chapters on conditions: by reason the cells of meaning and first steps."""
     found: dict[str, dict[str, list[str]]] = {}
     condition = ""
-    for line in GUIDE.read_text().splitlines():
+    conditions, _, _ = GUIDE.read_text().partition("## The operator itself")
+    for line in conditions.splitlines():
         if line.startswith("## "):
             condition = line[3:].split(":")[0]
         if condition in CONDITIONS and line.startswith("| `"):
