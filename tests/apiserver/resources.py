@@ -248,7 +248,6 @@ RESOURCES: Final = (
         "v2",
         short=("hpa",),
         subresources=("status",),
-        shape={"spec.scaleTargetRef": ATOMIC},
     ),
     _builtin(
         "policy",

@@ -6,6 +6,7 @@ from pathlib import Path
 from modelserver_operator.reasons import REASONS
 from status_cases import CASES
 
+CONDITIONS = {"Accepted", "Available", "Ready", "Stalled"}
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
@@ -16,7 +17,7 @@ def rows() -> dict[str, dict[str, list[str]]]:
     for line in GUIDE.read_text().splitlines():
         if line.startswith("## "):
             condition = line[3:].split(":")[0]
-        if line.startswith("| `"):
+        if condition in CONDITIONS and line.startswith("| `"):
             names, *cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
             for name in re.findall(r"`([A-Za-z]+)`", names):
                 assert name not in found.setdefault(condition, {}), f"{name} is explained twice"
