@@ -1,7 +1,7 @@
 """The reference of the ModelServer resource, made from the schema that the API server enforces."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from crd import model_server_schema
@@ -22,6 +22,9 @@ any time.
 `kubectl scale modelserver/NAME --replicas=3` writes `spec.replicas`. Reading the scale subresource
 (`kubectl get --raw …/scale`, an autoscaler of your own that targets the ModelServer) works only
 while `spec.replicas` is set: that is a rule of the API server.
+
+What is linked in the column of types is a part of a Kubernetes type: everything that Kubernetes has
+in it can be written here, the first level is shown, and the link explains the rest.
 
 In the tables `[]` stands for each item of a list and `{}` for each value of a map. A field that is
 not required and has no default is simply not set.
@@ -46,20 +49,45 @@ _RANGES: Final = (
     ("minProperties", "maxProperties", " entries"),
 )
 
+_INNER: Final = {"items": "[]", "additionalProperties": "{}"}
+
+_Rules = Mapping[str, list[str]]
+
 
 def api_reference() -> str:
     """Write the reference: a table for each field of the spec, and one for the status."""
     schema = model_server_schema()
     (name_rule,) = schema[RULES]
     spec, status = schema["properties"]["spec"], schema["properties"]["status"]
+    rules = dict(_rules("", spec))
     parts = [_INTRODUCTION, f"## Name\n\n{name_rule['message']}.\n", "## Spec\n"]
-    parts += [f"- {rule['message']}" for rule in spec.get(RULES, ())]
     plain = [name for name, field in spec["properties"].items() if _is_plain(field)]
-    parts.append(_table(_fields(_only(plain, spec))))
+    parts.append(_table(_fields(_only(plain, spec), rules)))
     for name in (name for name in spec["properties"] if name not in plain):
-        parts += [f"### {name}\n", _table(_fields(_only([name], spec)))]
-    parts += [_STATUS, _table(_fields(status))]
+        parts += [f"### {name}\n", _table(_fields(_only([name], spec), rules))]
+    parts += [_STATUS, _table(_fields(status, {}))]
     return "\n".join(parts)
+
+
+def _rules(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Find what each field must keep to, be it said by the field or by what the field is in."""
+    told: dict[str, list[str]] = {}
+    for rule in schema.get(RULES, ()):
+        told.setdefault(f"{path}{rule.get('fieldPath', '')}".removeprefix("."), []).append(
+            rule["message"]
+        )
+    for suffix, below in _parts(schema):
+        for field, messages in _rules(f"{path}{suffix}", below):
+            told.setdefault(field, []).extend(messages)
+    yield from told.items()
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, below in schema.get("properties", {}).items():
+        yield f".{name}", below
+    for inner, suffix in _INNER.items():
+        if inner in schema:
+            yield suffix, schema[inner]
 
 
 def _table(rows: Iterator[str]) -> str:
@@ -68,39 +96,46 @@ def _table(rows: Iterator[str]) -> str:
 
 
 def _is_plain(schema: dict[str, Any]) -> bool:
-    return not any(_below("", schema))
+    return not any(_below("", schema, {}))
 
 
 def _only(names: list[str], parent: dict[str, Any]) -> dict[str, Any]:
     return {**parent, "properties": {name: parent["properties"][name] for name in names}}
 
 
-def _fields(parent: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Write a row for each field below *parent*, in depth."""
+def _fields(parent: dict[str, Any], rules: _Rules, prefix: str = "") -> Iterator[str]:
+    """Write a row for each field below *parent*, in depth; of Kubernetes' own the first level."""
     for name, schema in parent.get("properties", {}).items():
-        yield _row(f"{prefix}{name}", schema, required=name in parent.get("required", ()))
-        yield from _below(f"{prefix}{name}", schema)
+        yield _row(f"{prefix}{name}", schema, rules, required=name in parent.get("required", ()))
+        if "externalDocs" not in parent:
+            yield from _below(f"{prefix}{name}", schema, rules)
 
 
-def _below(path: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield from _fields(schema, f"{path}.")
-    if "items" in schema:
-        yield from _below(f"{path}[]", schema["items"])
-    if "additionalProperties" in schema:
-        yield from _below(f"{path}{{}}", schema["additionalProperties"])
+def _below(path: str, schema: dict[str, Any], rules: _Rules) -> Iterator[str]:
+    yield from _fields(schema, rules, f"{path}.")
+    for inner, suffix in _INNER.items():
+        if inner in schema:
+            yield from _below(f"{path}{suffix}", schema[inner], rules)
 
 
-def _row(path: str, schema: dict[str, Any], *, required: bool) -> str:
+def _row(path: str, schema: dict[str, Any], rules: _Rules, *, required: bool) -> str:
     description, _, absent = schema["description"].partition("\n\nDefault: ")
     default = f"`{json.dumps(schema['default'])}`" if "default" in schema else absent
+    if "default" in schema and schema["default"] == _defaults_of_fields(schema):
+        default = "that of its fields"
     cells = (
         f"`{path}`",
         _type(schema),
         "**required**" if required else default.removesuffix("."),
-        "; ".join(_limits(schema)),
+        "; ".join(_limits(path, schema, rules)),
         description,
     )
     return "| " + " | ".join(_cell(text) for text in cells) + " |"
+
+
+def _defaults_of_fields(schema: dict[str, Any]) -> dict[str, Any] | None:
+    fields = schema.get("properties", {})
+    return {name: f["default"] for name, f in fields.items() if "default" in f} or None
 
 
 def _cell(text: str) -> str:
@@ -110,6 +145,8 @@ def _cell(text: str) -> str:
 def _type(schema: dict[str, Any]) -> str:
     if "x-kubernetes-int-or-string" in schema:
         return "integer or string"
+    if "externalDocs" in schema:
+        return "[{description}]({url})".format(**schema["externalDocs"])
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
     if "additionalProperties" in schema:
@@ -117,7 +154,7 @@ def _type(schema: dict[str, Any]) -> str:
     return str(schema["type"])
 
 
-def _limits(schema: dict[str, Any]) -> Iterator[str]:
+def _limits(path: str, schema: dict[str, Any], rules: _Rules) -> Iterator[str]:
     """Say what the API server asks of a value, and of the items or values in it."""
     for least, most, unit in _RANGES:
         if least in schema and most in schema:
@@ -128,8 +165,8 @@ def _limits(schema: dict[str, Any]) -> Iterator[str]:
             yield f"at most {schema[most]}{unit}"
     if "enum" in schema:
         yield "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
-    for rule in schema.get(RULES, ()):
-        yield rule["message"]
-    for inner in ("items", "additionalProperties"):
-        if inner in schema and "properties" not in schema[inner]:
-            yield from (f"each {limit}" for limit in _limits(schema[inner]))
+    yield from rules.get(path, ())
+    for inner, suffix in _INNER.items():
+        if inner in schema:
+            below = schema[inner] if "properties" not in schema[inner] else {}
+            yield from (f"each {limit}" for limit in _limits(f"{path}{suffix}", below, rules))

@@ -114,8 +114,6 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     if "description" in schema:
         absent = f"\n\nDefault: {node[WHEN_ABSENT]}." if WHEN_ABSENT in node else ""
         schema["description"] = _unwrapped(schema["description"] + absent)
-    if node.get("default") not in (None, "", [], {}):
-        schema["default"] = node["default"]
     if schema.get("type") == "integer":
         schema["format"] = "int32" if schema.get("maximum", INT32_MAX + 1) <= INT32_MAX else "int64"
     if "items" in node:
@@ -126,11 +124,20 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         schema["properties"] = {
             name: _structural(value, definitions) for name, value in node["properties"].items()
         }
-    return schema
+    default = _set(node.get("default"))
+    return schema if default is None else {**schema, "default": default}
+
+
+def _set(value: Any) -> Any:
+    """Leave out of a default what stands for "not set"; None where nothing is left."""
+    if not isinstance(value, dict):
+        return None if value in (None, "", []) else value
+    return {name: part for name, v in value.items() if (part := _set(v)) is not None} or None
 
 
 _KEPT: Final = (
     "description",
+    "externalDocs",
     "type",
     "format",
     "enum",
@@ -145,6 +152,7 @@ _KEPT: Final = (
     "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
     RULES,
 )
 

@@ -1,4 +1,4 @@
-"""Write the files made from the typed resource: CRD, chart template, docs, examples' digests."""
+"""Write the files made from typed sources: CRD, chart template, references, examples' digests."""
 
 import argparse
 import hashlib
@@ -10,10 +10,11 @@ from typing import Any, Final
 import yaml
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "operator"))  # runs before the package is installed anywhere
+sys.path[:0] = [str(ROOT / "operator"), str(ROOT / "server")]  # before they are installed
 
 from api_reference import api_reference  # noqa: E402 - needs the line above
 from crd import custom_resource_definition  # noqa: E402 - needs the line above
+from settings_reference import settings_reference  # noqa: E402 - needs the line above
 
 MANIFEST: Final = ROOT / "artifacts" / "model" / "manifest.json"
 EXAMPLES: Final = sorted((ROOT / "examples").glob("*.yaml"))
@@ -29,6 +30,7 @@ def generated_files() -> dict[Path, str]:
             definition
         ),
         ROOT / "docs" / "api.md": api_reference(),
+        ROOT / "docs" / "runtime-settings.md": settings_reference(),
         **{path: pinned(path.read_text(encoding="utf-8")) for path in EXAMPLES},
     }
 

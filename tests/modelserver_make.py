@@ -3,6 +3,105 @@
 from typing import Any
 
 from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.children import desired_children
+from modelserver_operator.children.surroundings import Surroundings
+from modelserver_operator.errors import ChildRefused
+
+SURROUNDINGS = Surroundings("localhost/runtime:1", "monitoring", monitoring_served=True)
+"""What an operator knows that finds all it can make use of."""
+
+SPECS: dict[str, dict[str, Any]] = {
+    "minimal": {},
+    "fuller": {
+        "model": {
+            "name": "tumours",
+            "version": "1.0.0",
+            "digest": "sha256:" + "0" * 64,
+            "formats": ["onnx"],
+            "source": {"persistentVolumeClaim": {"claimName": "models", "path": "tumours/1"}},
+        },
+        "image": "localhost/runtime:2",
+        "imagePullPolicy": "Always",
+        "imagePullSecrets": [{"name": "registry"}],
+        "autoscaling": {
+            "minReplicas": 3,
+            "maxReplicas": 9,
+            "targetCPUUtilizationPercentage": 60,
+            "metrics": [
+                {
+                    "type": "Pods",
+                    "pods": {
+                        "metric": {"name": "predictions"},
+                        "target": {"type": "AverageValue", "averageValue": "1k"},
+                    },
+                },
+            ],
+            "behavior": {
+                "scaleDown": {
+                    "stabilizationWindowSeconds": 0,
+                    "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
+                },
+            },
+        },
+        "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1500m", "memory": "1Gi"}},
+        "server": {
+            "logLevel": "DEBUG",
+            "maxBatchRows": 100,
+            "maxBodyBytes": 1048576,
+            "maxConcurrency": 64,
+            "requestTimeoutSeconds": 7,
+            "loadTimeoutSeconds": 61,
+            "drainSeconds": 3,
+            "metricsPort": 9090,
+        },
+        "service": {
+            "type": "LoadBalancer",
+            "port": 8080,
+            "nodePort": 30080,
+            "annotations": {"cloud.example.com/internal": "true"},
+        },
+        "serviceAccount": {"annotations": {"cloud.example.com/role": "reader"}},
+        "disruptionBudget": {"minAvailable": "60%"},
+        "networkPolicy": {
+            "from": [{"podSelector": {"matchLabels": {"app": "shop"}}}],
+            "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}],
+        },
+        "monitoring": {"policy": "Always", "interval": "1m", "labels": {"release": "prometheus"}},
+        "rollout": {"maxSurge": 1, "minReadySeconds": 5, "progressDeadlineSeconds": 60},
+        "scheduling": {
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "models", "operator": "Exists", "effect": "NoSchedule"}],
+            "affinity": {
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "weight": 1,
+                            "podAffinityTerm": {
+                                "labelSelector": {"matchLabels": {"app": "noisy"}},
+                                "topologyKey": "kubernetes.io/hostname",
+                            },
+                        },
+                    ],
+                },
+            },
+            "topologySpreadConstraints": [
+                {
+                    "maxSkew": 2,
+                    "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "DoNotSchedule",
+                },
+            ],
+            "priorityClassName": "serving",
+            "runtimeClassName": "sandboxed",
+        },
+        "podMetadata": {
+            "labels": {"team": "blue"},
+            "annotations": {"mesh.example.com/inject": "true"},
+        },
+    },
+}
+"""Specs of ModelServers: one that says as little as it may, one that says all there is to say."""
 
 
 def server(
@@ -22,6 +121,17 @@ def server(
         },
         "spec": {"model": model, **spec},
     }
+
+
+def parsed(**server_: Any) -> ModelServer:
+    """Build a parsed ModelServer."""
+    return ModelServer.parse(server(**server_))
+
+
+def children(surroundings: Surroundings = SURROUNDINGS, **spec: Any) -> dict[str, dict[str, Any]]:
+    """Build every child that can exist, by kind."""
+    desired = desired_children(parsed(**spec), surroundings)
+    return {body["kind"]: body for _, body in desired if not isinstance(body, ChildRefused)}
 
 
 def owner(uid: str, kind: str = "ModelServer", name: str = "web") -> dict[str, Any]:

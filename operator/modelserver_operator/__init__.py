@@ -12,3 +12,5 @@ turned. At rest nothing is written.
 Read: reconcile, plan, carry_out, children/, conditions, status; then controller, store, workqueue;
 then watch, kopf_hardening, leader, cluster; last __main__, which fits them together.
 """
+
+__version__ = "0.1.0"

@@ -4,24 +4,28 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
-import structlog
+from kubernetes.aio import client
 from prometheus_client import CollectorRegistry
 
 from modelserver_operator import endpoints, logs, settings
 from modelserver_operator.cluster import Cluster
 from modelserver_operator.controller import Controller
-from modelserver_operator.kinds import MODEL_SERVER
 from modelserver_operator.leader import Leader
 from modelserver_operator.metrics import Metrics
+from modelserver_operator.monitoring import look_for_monitoring
+from modelserver_operator.ratelimit import TokenBucket
 from modelserver_operator.reconcile import Settings
-from modelserver_operator.supervision import supervise
+from modelserver_operator.supervision import Pulse, supervise
 from modelserver_operator.sweep import sweep
-from modelserver_operator.watch import WATCHED, Watch
+from modelserver_operator.watch import Watch
 
-log = structlog.get_logger()
+_STUCK_SECONDS: Final = 300.0
+"""Longer than any reconcile can take: each of its requests is over in ten seconds."""
 
 
 def main() -> None:
@@ -31,65 +35,117 @@ def main() -> None:
     asyncio.run(run(options))
 
 
-async def run(options: settings.OperatorSettings) -> None:
-    """Fit the parts together and keep them going."""
+async def run(
+    options: settings.OperatorSettings,
+    configuration: client.Configuration | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """
+    Run the operator.
+
+    Args:
+        options: what it was told.
+        configuration: where the API server is; left out: as the pod, or by the kubeconfig.
+        stop: ends it when set; left out: SIGTERM and SIGINT do.
+    """
     metrics = Metrics(CollectorRegistry())
-    async with Cluster.connect(metrics) as cluster:
-        runtime = Settings(options.runtime_image, options.identity, now=partial(datetime.now, UTC))
-        controller = Controller(cluster, runtime, metrics)
-        watch = Watch(controller, metrics, options.namespaces, options.identity)
+    limit = TokenBucket(options.max_requests_per_second, options.request_burst)
+    async with Cluster.connect(metrics, configuration, limit=limit) as cluster:
+        operator = Operator(options, cluster, metrics)
         runner = await endpoints.serve(
-            metrics.registry, partial(why_not_ready, watch), options.port
-        )
-        leader = Leader(
-            cluster, options.lease_namespace, options.lease_name, options.identity, metrics
+            metrics.registry, operator.why_not_alive, operator.why_not_ready, options.port
         )
         try:
-            await keep_going(options, cluster, controller, watch, leader, metrics)
+            await operator.run(stop)
         finally:
             await runner.cleanup()
 
 
-async def keep_going(  # noqa: PLR0913 - the parts of the whole
-    options: settings.OperatorSettings,
-    cluster: Cluster,
-    controller: Controller,
-    watch: Watch,
-    leader: Leader,
-    metrics: Metrics,
-) -> None:
-    """Run every loop until SIGTERM or SIGINT."""
-    namespaces: list[str | None] = [*options.namespaces] or [None]
+class Operator:
+    """The parts, fitted together."""
 
-    async def lead() -> None:
-        while watch.missing:  # decisions on half a picture would delete and create for nothing
+    def __init__(
+        self, options: settings.OperatorSettings, cluster: Cluster, metrics: Metrics
+    ) -> None:
+        runtime = Settings(
+            options.runtime_image,
+            options.identity,
+            now=partial(datetime.now, UTC),
+            prometheus_namespace=options.prometheus_namespace,
+        )
+        self._cluster, self._metrics = cluster, metrics
+        self._namespaces: list[str | None] = [*options.namespaces] or [None]
+        self._controller = Controller(
+            cluster, runtime, metrics, backoff_scale=options.backoff_scale
+        )
+        self._watch = Watch(
+            self._controller,
+            metrics,
+            options.namespaces,
+            options.identity,
+            cluster.watch_session,
+            backoff_scale=options.backoff_scale,
+        )
+        self._leader = Leader(
+            cluster, options.lease_namespace, options.lease_name, options.identity, metrics
+        )
+        cluster.may_write_until = self._leader.may_write_until
+        self._pulse = Pulse()
+
+    def why_not_alive(self) -> str:
+        """Say what hangs; empty where nothing does."""
+        stuck = self._controller.queue.slowest_seconds()
+        if stuck > _STUCK_SECONDS:
+            return f"a reconcile has taken {stuck:.0f} s"
+        return self._pulse.silent()
+
+    def why_not_ready(self) -> str:
+        """Say what is not known yet; empty where decisions can be made. A standby is ready too."""
+        if reason := self._watch.why_not_full():
+            return reason
+        if self._controller.monitoring_served is None:
+            return "not known yet whether there is a monitoring API"
+        return ""
+
+    async def run(self, stop: asyncio.Event | None) -> None:
+        """Run every loop until *stop* is set (left out: until SIGTERM or SIGINT)."""
+        signals = stop is None
+        stop = stop or asyncio.Event()
+        take = partial(take_signals, stop) if signals else leave_signals
+        take()
+        async with asyncio.TaskGroup() as group:
+
+            def start(name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+                return group.create_task(supervise(name, loop, self._metrics), name=name)
+
+            background = [
+                start("leader", self._lead),
+                start("sweep", self._sweep),
+                start("monitoring", self._look_for_monitoring),
+            ]
+            watching = start("watch", partial(self._watch.run, take))
+            await stop.wait()
+            for task in background:  # first the leader: a standby may take over while we tidy up
+                task.cancel()
+            await asyncio.wait(background)
+            self._watch.stop()
+            await asyncio.wait({watching}, timeout=5)
+            watching.cancel()
+
+    async def _lead(self) -> None:
+        alive = self._pulse.beats("leader", 30)
+        while self.why_not_ready():  # half a picture would have us delete and create for nothing
+            alive()
             await asyncio.sleep(0.05)
-        await leader.run(controller.lead)
+        await self._leader.run(self._controller.lead, alive)
 
-    stop = asyncio.Event()
+    async def _sweep(self) -> None:
+        alive = self._pulse.beats("sweep", 2 * _STUCK_SECONDS)
+        await sweep(self._controller, self._cluster, self._watch.kinds, self._namespaces, alive)
 
-    async def observe() -> None:
-        await wait_for_crd(cluster, namespaces[0] or "default")
-        await watch.run(on_started=partial(take_signals, stop))
-
-    take_signals(stop)
-    async with asyncio.TaskGroup() as group:
-        background = [
-            group.create_task(supervise("leader", lead, metrics)),
-            group.create_task(
-                supervise(
-                    "sweep", partial(sweep, controller, cluster, WATCHED, namespaces), metrics
-                )
-            ),
-        ]
-        watching = group.create_task(supervise("watch", observe, metrics))
-        await stop.wait()
-        for task in background:  # first the leader: a standby may take over while we tidy up
-            task.cancel()
-        await asyncio.wait(background)
-        watch.stop()
-        await asyncio.wait({watching}, timeout=5)
-        watching.cancel()
+    async def _look_for_monitoring(self) -> None:
+        alive = self._pulse.beats("monitoring", 120)
+        await look_for_monitoring(self._cluster, self._watch, self._controller, alive)
 
 
 def take_signals(stop: asyncio.Event) -> None:
@@ -98,17 +154,10 @@ def take_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def wait_for_crd(cluster: Cluster, namespace: str) -> None:
-    """Wait until the CRD is installed: kopf never looks again for a kind it did not find."""
-    while not await cluster.serves(MODEL_SERVER, namespace):
-        log.warning("the CRD is not installed: kubectl apply -f crds/modelservers.yaml")
-        await asyncio.sleep(2)
-
-
-def why_not_ready(watch: Watch) -> str:
-    """Say what has not been listed yet."""
-    kinds = sorted({plural for plural, _ in watch.missing})
-    return f"not listed yet: {', '.join(kinds)}" if kinds else ""
+def leave_signals() -> None:
+    """Take no signals, and have kopf take none."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 if __name__ == "__main__":

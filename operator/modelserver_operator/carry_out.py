@@ -1,20 +1,25 @@
 """Carries out a plan: one write a child, each refusal turned into a problem, the others go on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
-from modelserver_operator.children.replicas import hand_over, start_replicas
+from modelserver_operator.children.replicas import (
+    hand_over,
+    replicas_to_hand_over,
+    start_replicas,
+)
 from modelserver_operator.conditions import Problem
 from modelserver_operator.errors import ChildRefused, StalePicture
 from modelserver_operator.kinds import DEPLOYMENT, Kind
 from modelserver_operator.ownership import Owner, owner_of
-from modelserver_operator.plan import Apply, Plan
+from modelserver_operator.plan import Apply, Delete, Impossible, Plan
 from modelserver_operator.store import Store
 
 _GARBAGE_SECONDS: Final = 2.0
+_MAY_BE_IN_THE_WAY: Final = frozenset({"InvalidSpec", "ImmutableField"})
 _KINDS: Final[Mapping[str, Kind]] = {child.kind.name: child.kind for child in CHILDREN}
 
 
@@ -48,49 +53,79 @@ async def carry_out(
     Raises:
         ReconcileError: the API server gave no usable answer, or our picture is stale.
     """
-    writes, refused, problems = 0, set[Kind](), list[Problem]()
+    held_back = set[Kind]()
+    writes, problems = await _delete(plan.removals, store, cluster)
     for step in plan.applies:
-        if step.child.needs & refused:
+        if step.child.needs & held_back:
+            held_back.add(step.child.kind)
             continue
         try:
             writes += await _apply(step, server, store, cluster)
-        except StalePicture:
-            await _look_again(step, server, store, cluster)
-            raise
         except ChildRefused as error:
-            refused.add(step.child.kind)
-            waits = _GARBAGE_SECONDS if error.reason == "WaitingForGarbageCollection" else None
-            problems.append(Problem(error.reason, f"{_named(step)}: {error}", waits))
-    for garbage in () if problems else plan.deletes:
-        await cluster.delete(_KINDS[garbage.live["kind"]], garbage.live)
-        store.drop(garbage.live["metadata"]["uid"])
+            held_back.add(step.child.kind)
+            problems.append(_problem(step, error))
+    if DEPLOYMENT not in held_back:
+        more, refused = await _delete(plan.old_settings, store, cluster)
+        return writes + more, [*problems, *refused]
+    return writes, problems
+
+
+async def _delete(
+    garbage: Iterable[Delete], store: Store, cluster: ChildWriter
+) -> tuple[int, list[Problem]]:
+    """Delete what is no longer wanted; return the writes and what was refused."""
+    writes, problems = 0, list[Problem]()
+    for step in garbage:
+        kind, metadata = step.live["kind"], step.live["metadata"]
+        try:
+            await cluster.delete(_KINDS[kind], step.live)
+        except ChildRefused as error:
+            text = f"{kind} {metadata['name']}, which is not wanted any more: {error}"
+            problems.append(Problem(error.reason, text))
+            continue
+        store.drop(metadata["uid"])
         writes += 1
     return writes, problems
 
 
-async def _apply(step: Apply, server: ModelServer, store: Store, cluster: ChildWriter) -> int:
-    """Apply one child; return the writes it took."""
-    kind = step.child.kind
-    live = step.live or await _look(step, server, cluster)
-    replicas = start_replicas(server, live) if kind == DEPLOYMENT else None
-    writes, body = 1, step.desired
-    if live is not None:
-        if replicas is not None:
-            handed = hand_over(live, replicas)
-            store.put(kind, await cluster.apply(kind, handed, manager=labels.HAND_OVER_MANAGER))
-            writes += 1
-        body = _with(body, "metadata", uid=live["metadata"]["uid"])
-        return writes + await _repair(kind, body, live, store, cluster)
-    if replicas is not None:  # the count is set with the first write, then let go
-        body = _with(body, "spec", replicas=replicas)
-    made = await cluster.apply(kind, body)
+async def _apply(
+    step: Apply | Impossible, server: ModelServer, store: Store, cluster: ChildWriter
+) -> int:
+    """Create or change one child; return the writes it took."""
+    if isinstance(step, Impossible):
+        raise step.why
+    try:
+        live = step.live or await _look(step, server, cluster)
+        if live is None:
+            return await _create(step, server, store, cluster)
+        return await _change(step, live, server, store, cluster)
+    except StalePicture:
+        await _look_again(step, server, store, cluster)
+        raise
+
+
+async def _create(step: Apply, server: ModelServer, store: Store, cluster: ChildWriter) -> int:
+    """Apply a child that does not exist; a count that is to be somebody else's gets its start."""
+    kind, body = step.child.kind, step.desired
+    replicas = start_replicas(server) if kind == DEPLOYMENT else None
     if replicas is not None:
-        made = await cluster.apply(
-            kind, hand_over(made, replicas), manager=labels.HAND_OVER_MANAGER
-        )
+        body = _with(body, "spec", replicas=replicas)
+    store.put(kind, await cluster.apply(kind, body))
+    return 1
+
+
+async def _change(
+    step: Apply, live: dict[str, Any], server: ModelServer, store: Store, cluster: ChildWriter
+) -> int:
+    """Apply a child that exists, after its count has been taken hold of where we let it go."""
+    kind, writes = step.child.kind, 1
+    replicas = replicas_to_hand_over(server, live) if kind == DEPLOYMENT else None
+    if replicas is not None:
+        handed = hand_over(live, replicas)
+        store.put(kind, await cluster.apply(kind, handed, manager=labels.HAND_OVER_MANAGER))
         writes += 1
-    store.put(kind, made)
-    return writes
+    body = _with(step.desired, "metadata", uid=live["metadata"]["uid"])
+    return writes + await _repair(kind, body, live, store, cluster)
 
 
 async def _repair(
@@ -99,14 +134,14 @@ async def _repair(
     """
     Apply to an object that exists; return the writes beyond the first.
 
-    An apply merges lists by their keys: where somebody changed the port of our Service from 80 to
-    81, ours would come beside theirs, under the same name, and be refused. Then our spec's lists
-    take the place of the live ones as a whole.
+    An apply merges: where somebody changed the port of our Service from 80 to 81, ours would come
+    beside theirs, under the same name, and be refused; where he made our volume a hostPath, it
+    would be two things at once. Then our spec's lists take the place of the live ones as a whole.
     """
     try:
         store.put(kind, await cluster.apply(kind, body))
     except ChildRefused as error:
-        if error.reason != "InvalidSpec" or "spec" not in body:
+        if error.reason not in _MAY_BE_IN_THE_WAY or "spec" not in body:
             raise
         await cluster.overwrite(kind, live, body["spec"])
         store.put(kind, await cluster.apply(kind, body))
@@ -152,8 +187,10 @@ async def _look_again(step: Apply, server: ModelServer, store: Store, cluster: C
         store.put(kind, fresh)
 
 
-def _named(step: Apply) -> str:
-    return f"{step.child.kind.name} {step.desired['metadata']['name']}"
+def _problem(step: Apply | Impossible, error: ChildRefused) -> Problem:
+    name = f" {step.desired['metadata']['name']}" if isinstance(step, Apply) else ""
+    waits = _GARBAGE_SECONDS if error.reason == "WaitingForGarbageCollection" else None
+    return Problem(error.reason, f"{step.child.kind.name}{name}: {error}", waits)
 
 
 def _with(body: dict[str, Any], part: str, **fields: Any) -> dict[str, Any]:

@@ -2,30 +2,37 @@
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
-from kubernetes.aio import client, config
-from kubernetes.aio.client.exceptions import ApiException
-from kubernetes.aio.dynamic import DynamicClient
-from kubernetes.aio.dynamic.exceptions import DynamicApiError
-from kubernetes.aio.dynamic.resource import Resource, Subresource
+import orjson
+from kubernetes.aio import client
 
 from modelserver_operator.errors import (
     ApiUnavailable,
     ChildRefused,
+    NamespaceTerminating,
     ReconcileError,
     StalePicture,
 )
 from modelserver_operator.kinds import EVENT, LEASE, MODEL_SERVER, Kind
 from modelserver_operator.labels import FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
+from modelserver_operator.ratelimit import TokenBucket
+from modelserver_operator.session import load_configuration, open_session
 
+_JSON: Final = "application/json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _PAGE: Final = 500
+_READS: Final = frozenset({"get", "list", "discover"})
+_ANYBODYS: Final = frozenset({"list", "discover"})
+"""What a standby asks too; all else belongs to a reconcile."""
+
+_TOO_SHORT_SECONDS: Final = 0.5
 
 Body = dict[str, Any]
 
@@ -34,63 +41,98 @@ class Cluster:
     """
     Every request of the operator but the watches.
 
-    Requests that fail raise `ChildRefused`, `StalePicture` or `ApiUnavailable`; objects go in and
-    come out as plain JSON dicts.
+    Requests that fail raise `ChildRefused`, `StalePicture`, `NamespaceTerminating` or
+    `ApiUnavailable`; objects go in and come out as plain JSON dicts.
 
     Args:
-        api: a configured client; its lifetime is the caller's.
-        metrics: counts the writes.
+        configuration: where the API server is, and who we are.
+        metrics: counts the requests and the writes.
+        limit: how fast requests may follow one another; those for the Lease do not wait.
         timeout_seconds: how long one request may take.
+
+    Attributes:
+        may_write_until: when, on the event loop's clock, this process stops being the one that
+            may write. No write is started that could be under way then.
     """
 
     def __init__(
-        self, api: client.ApiClient, metrics: Metrics, *, timeout_seconds: float = 10.0
+        self,
+        configuration: client.Configuration,
+        metrics: Metrics,
+        *,
+        limit: TokenBucket | None = None,
+        timeout_seconds: float = 10.0,
     ) -> None:
-        self._dynamic = DynamicClient(api)
+        self._configuration = configuration
+        self._url = str(configuration.host).rstrip("/")
+        self._session = open_session(configuration, {"User-Agent": FIELD_MANAGER})
         self._metrics = metrics
+        self._limit = limit
         self._timeout = timeout_seconds
+        self.may_write_until: Callable[[], float] = lambda: math.inf
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, metrics: Metrics) -> AsyncIterator["Cluster"]:
-        """Connect as the pod's ServiceAccount, or as the current context of the kubeconfig."""
+    async def connect(
+        cls,
+        metrics: Metrics,
+        configuration: client.Configuration | None = None,
+        **options: Any,
+    ) -> AsyncIterator["Cluster"]:
+        """Connect by *configuration*, left out: as the pod, or by the kubeconfig."""
+        cluster = cls(configuration or await load_configuration(), metrics, **options)
         try:
-            config.load_incluster_config()
-        except config.ConfigException:
-            await config.load_kube_config()
-        async with client.ApiClient() as api:
-            yield cls(api, metrics)
+            yield cluster
+        finally:
+            await cluster._session.close()
+
+    def watch_session(self) -> tuple[str, aiohttp.ClientSession]:
+        """Open a session of its own for watches; return where the API server is, too."""
+        return self._url, open_session(self._configuration)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
         """Read one object; None where there is none."""
-        try:
-            return await self._send("get", self._dynamic.get, kind, name=name, namespace=namespace)
-        except StalePicture:
-            return None
+        with contextlib.suppress(StalePicture):
+            return await self._send("get", "GET", kind, namespace, name)
+        return None
 
     async def apply(self, kind: Kind, body: Body, *, manager: str = FIELD_MANAGER) -> Body:
         """Create, repair and prune in one call; the object's version stays if nothing changes."""
         return await self._send(
             "apply",
-            self._dynamic.server_side_apply,
+            "PATCH",
             kind,
+            body["metadata"]["namespace"],
+            body["metadata"]["name"],
             body=body,
-            field_manager=manager,
-            force_conflicts=True,
+            content_type=_APPLY_PATCH,
+            query={"fieldManager": manager, "force": "true"},
         )
 
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Merge *spec* into exactly the object that was seen; lists are replaced as a whole."""
-        metadata = live["metadata"]
-        await self._send(
+        """
+        Merge *spec* into exactly the object that was seen; lists are replaced as a whole.
+
+        The fields are not held by it: an apply that drops one of them later would not remove it.
+        """
+        patched = await self._merge(kind, live["metadata"], {"spec": spec})
+        ours = {"manager": FIELD_MANAGER, "operation": "Update"}
+        managers = patched["metadata"].get("managedFields", ())
+        kept = [manager for manager in managers if not ours.items() <= manager.items()]
+        version = patched["metadata"]["resourceVersion"]
+        let_go = {"metadata": {"resourceVersion": version, "managedFields": kept}}
+        await self._merge(kind, live["metadata"], let_go)
+
+    async def _merge(self, kind: Kind, seen: Mapping[str, Any], patch: Body) -> Body:
+        return await self._send(
             "overwrite",
-            self._dynamic.patch,
+            "PATCH",
             kind,
-            name=metadata["name"],
-            namespace=metadata["namespace"],
-            body={"metadata": {"uid": metadata["uid"]}, "spec": spec},
+            seen["namespace"],
+            seen["name"],
+            body={**patch, "metadata": {**patch.get("metadata", {}), "uid": seen["uid"]}},
             content_type=_MERGE_PATCH,
-            field_manager=FIELD_MANAGER,
+            query={"fieldManager": FIELD_MANAGER},
         )
 
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
@@ -99,59 +141,57 @@ class Cluster:
         options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
         with contextlib.suppress(StalePicture):
             await self._send(
-                "delete",
-                self._dynamic.delete,
-                kind,
-                name=metadata["name"],
-                namespace=metadata["namespace"],
-                body=options,
+                "delete", "DELETE", kind, metadata["namespace"], metadata["name"], body=options
             )
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
-        """Merge *status* into that of the ModelServer *server*; None removes a field."""
+        """
+        Merge *status* into that of the ModelServer *server*; None removes a field.
+
+        The version makes sure that it reaches what it was computed from, and not an object that
+        has taken the name since: the API server does not look at a uid in a status.
+        """
         metadata = server["metadata"]
+        seen = {name: metadata[name] for name in ("uid", "resourceVersion")}
         return await self._send(
             "patch_status",
-            self._dynamic.patch,
+            "PATCH",
             MODEL_SERVER,
-            status=True,
-            name=metadata["name"],
-            namespace=metadata["namespace"],
-            body={"metadata": {"uid": metadata["uid"]}, "status": status},
+            metadata["namespace"],
+            f"{metadata['name']}/status",
+            body={"metadata": seen, "status": status},
             content_type=_MERGE_PATCH,
+            query={"fieldManager": FIELD_MANAGER},
         )
 
     async def list_metadata(self, kind: Kind, namespace: str | None) -> tuple[set[str], int]:
         """Say which objects of *kind* exist: their uids, and the listing's resourceVersion."""
         uids: set[str] = set()
-        token = None
+        query = {"limit": str(_PAGE)}
+        if kind != MODEL_SERVER:
+            query["labelSelector"] = OURS
         while True:
             page = await self._send(
-                "list",
-                self._dynamic.get,
-                kind,
-                namespace=namespace,
-                label_selector=None if kind == MODEL_SERVER else OURS,
-                limit=_PAGE,
-                _continue=token,
-                header_params={"Accept": _METADATA_ONLY},
+                "list", "GET", kind, namespace, query=query, accept=_METADATA_ONLY
             )
             uids.update(item["metadata"]["uid"] for item in page["items"] or ())
             token = page["metadata"].get("continue")
             if not token:
                 return uids, int(page["metadata"]["resourceVersion"])
+            query["continue"] = token
 
-    async def serves(self, kind: Kind, namespace: str) -> bool:
-        """Tell whether the API server knows *kind* (whether its CRD is installed)."""
+    async def serves(self, kind: Kind) -> bool:
+        """Tell whether the API server knows *kind*; anybody may ask that."""
+        path = f"/apis/{kind.api_version}"
         try:
-            await self._send("list", self._dynamic.get, kind, namespace=namespace, limit=1)
+            found = await self._request("discover", "GET", kind, path)
         except StalePicture:
             return False
-        return True
+        return any(each.get("name") == kind.plural for each in found.get("resources") or ())
 
     async def create_event(self, body: Body) -> None:
         """Post an events.k8s.io/v1 Event."""
-        await self._send("event", self._dynamic.create, EVENT, body=body)
+        await self._send("event", "POST", EVENT, body["metadata"]["namespace"], body=body)
 
     async def read_lease(self, namespace: str, name: str) -> Body | None:
         """Read a Lease; None where there is none."""
@@ -159,75 +199,117 @@ class Cluster:
 
     async def create_lease(self, body: Body) -> Body:
         """Create a Lease; raises `StalePicture` where another was faster."""
-        return await self._send("lease", self._dynamic.create, LEASE, body=body)
+        return await self._send("lease", "POST", LEASE, body["metadata"]["namespace"], body=body)
 
     async def replace_lease(self, body: Body) -> Body:
         """Replace a Lease; raises `StalePicture` where another was faster."""
-        return await self._send("lease", self._dynamic.replace, LEASE, body=body)
+        metadata = body["metadata"]
+        return await self._send(
+            "lease", "PUT", LEASE, metadata["namespace"], metadata["name"], body=body
+        )
 
     async def _send(
-        self, verb: str, call: Any, kind: Kind, *, status: bool = False, **arguments: Any
+        self,
+        verb: str,
+        method: str,
+        kind: Kind,
+        namespace: str | None,
+        name: str = "",
+        **request: Any,
     ) -> Body:
-        arguments.setdefault("header_params", {})
-        resource = _resource(kind)
-        target = (
-            Subresource(resource, kind=kind.name, name=f"{kind.plural}/status", namespaced=True)
-            if status
-            else resource
-        )
-        if verb not in ("get", "list"):
+        base = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
+        place = f"/namespaces/{namespace}" if namespace else ""
+        path = f"{base}{place}/{kind.plural}" + (f"/{name}" if name else "")
+        return await self._request(verb, method, kind, path, **request)
+
+    async def _request(  # noqa: PLR0913 - what makes a request
+        self,
+        verb: str,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> Body:
+        """Send a request when its turn has come, if it can be over in time; decode the answer."""
+        if kind != LEASE and self._limit is not None:
+            self._metrics.throttled.inc(await self._limit.take())
+        timeout = self._timeout_for(verb, kind)
+        if verb not in _READS:
             self._metrics.writes.labels(verb=verb, kind=kind.name).inc()
+        outcome = "ok"
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await call(target, serialize=False, **arguments)
-                answer: Body = json.loads(await response.read())
-        except (DynamicApiError, ApiException) as error:
-            raise _as_our_error(error, kind) from error
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(
+                    method,
+                    f"{self._url}{path}",
+                    params=query,
+                    data=None if body is None else orjson.dumps(body),
+                    headers={"Accept": accept, "Content-Type": content_type},
+                ) as response,
+            ):
+                answer = await response.read()
+            if response.status >= 400:  # noqa: PLR2004 - what HTTP calls an error
+                outcome = str(response.status)
+                raise _as_our_error(response, answer, kind)
+            return _decoded(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            outcome = "timeout" if isinstance(error, TimeoutError) else "broken"
             raise ApiUnavailable(f"{verb} {kind.name}: {error or type(error).__name__}") from error
-        return answer
+        finally:
+            self._metrics.requests.labels(verb=verb, outcome=outcome).inc()
+
+    def _timeout_for(self, verb: str, kind: Kind) -> float:
+        """What a reconcile asks may take as long as this process is certain to be the only one."""
+        if verb in _ANYBODYS or kind == LEASE:
+            return self._timeout
+        left = self.may_write_until() - asyncio.get_running_loop().time()
+        if left < _TOO_SHORT_SECONDS:
+            raise ApiUnavailable(f"{verb} {kind.name}: not started, the lease is running out")
+        return min(self._timeout, left)
 
 
-def _resource(kind: Kind) -> Resource:
-    """Address *kind* without discovery: the kinds are known, and discovery may be down."""
-    return Resource(
-        prefix="apis" if kind.group else "api",
-        group=kind.group,
-        api_version=kind.version,
-        kind=kind.name,
-        namespaced=True,
-        verbs=[],
-        name=kind.plural,
-    )
+def _decoded(answer: bytes) -> Body:
+    body = orjson.loads(answer)
+    if not isinstance(body, dict):
+        raise ValueError("the answer is no object")  # noqa: TRY004 - as if it were no JSON
+    return body
 
 
-def _as_our_error(error: Any, kind: Kind) -> ReconcileError:
+def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -> ReconcileError:
     """Sort the API server's refusals by what we do about each."""
-    status: int = error.status
-    message, reason = _words(error)
+    status = response.status
+    message, reason = _words(response, answer)
+    if "being terminated" in message or message.startswith('namespaces "'):
+        return NamespaceTerminating(message)
     # A uid that is not the live one is refused as immutable: another object has taken the name.
     if status in (404, 409) or (status == 422 and "metadata.uid" in message):  # noqa: PLR2004
         return StalePicture(f"{kind.name}: {message or reason}")
-    if status == 403 and "exceeded quota" in message:  # noqa: PLR2004
-        return ChildRefused("QuotaExceeded", message)
-    if status == 403:  # noqa: PLR2004
-        return ChildRefused("Forbidden", message)
-    if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
-        return ChildRefused("ImmutableField", message)
-    if status in (400, 422):
-        return ChildRefused("InvalidSpec", message)
-    headers = error.headers or {}
-    retry_after = headers.get("Retry-After")
+    # Two ports of a Service that name one node port are refused with a 500.
+    if status in (400, 403, 422) or "duplicate nodePort" in message:
+        return ChildRefused(_why_refused(status, message), message)
+    retry_after = response.headers.get("Retry-After")
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
     return ApiUnavailable(f"{kind.name}: HTTP {status} {message or reason}", seconds)
 
 
-def _words(error: Any) -> tuple[str, str]:
+def _why_refused(status: int, message: str) -> str:
+    """Give the reason of `Accepted`."""
+    if status == 403:  # noqa: PLR2004
+        return "QuotaExceeded" if "exceeded quota" in message else "Forbidden"
+    if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
+        return "ImmutableField"
+    return "InvalidSpec"
+
+
+def _words(response: aiohttp.ClientResponse, answer: bytes) -> tuple[str, str]:
     """Take the message and reason out of a Status object, which a proxy may not have sent."""
     try:
-        status = json.loads(error.body or "{}")
+        status = _decoded(answer)
     except ValueError:
         status = {}
-    if not isinstance(status, dict):
-        status = {}
-    return str(status.get("message", "")), str(status.get("reason", error.reason or ""))
+    return str(status.get("message", "")), str(status.get("reason", response.reason or ""))

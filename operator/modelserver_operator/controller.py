@@ -2,14 +2,19 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from modelserver_operator.errors import ApiUnavailable, ReconcileError
+from modelserver_operator.errors import (
+    ApiUnavailable,
+    NamespaceTerminating,
+    ReconcileError,
+    StalePicture,
+)
 from modelserver_operator.kinds import Kind
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.reconcile import Cluster, Outcome, Settings, reconcile
@@ -20,20 +25,37 @@ from modelserver_operator.workqueue import Workqueue
 log = structlog.get_logger()
 
 WORKERS: Final = 16
+_TERMINATING_SECONDS: Final = 10.0
 
 
 @dataclass
 class Controller:
-    """The store and the queue between the watches on one side and `reconcile` on the other."""
+    """
+    The store and the queue between the watches on one side and `reconcile` on the other.
+
+    Args:
+        cluster: where to write.
+        settings: what a reconcile takes from the operator's configuration.
+        metrics: how it goes.
+        backoff_scale: multiplies the pauses after errors.
+
+    Attributes:
+        monitoring_served: whether ServiceMonitors can be made; None: not known yet.
+    """
 
     cluster: Cluster
     settings: Settings
     metrics: Metrics
+    backoff_scale: float = 1.0
     store: Store = field(default_factory=Store)
-    queue: Workqueue[Key] = field(default_factory=Workqueue)
+    monitoring_served: bool | None = None
 
     def __post_init__(self) -> None:
+        self.queue = Workqueue[Key](scale=self.backoff_scale)
+        self._leading = False
+        self._terminating: dict[str, float] = {}
         self.metrics.observe_queue(self.queue.__len__, self.queue.oldest_seconds)
+        self.metrics.observe_store(self.store.count_keys)
 
     def saw(self, kind: Kind, body: Body) -> None:
         """Take in an object that was listed, added or changed."""
@@ -44,20 +66,40 @@ class Controller:
         metadata = body["metadata"]
         self._enqueue(self.store.drop(metadata["uid"], int(metadata["resourceVersion"])))
 
-    def listed(self, kind: Kind, namespace: str | None, alive: set[str], version: int) -> None:
+    def listed(self, kind: Kind, namespace: str | None, alive: set[str], version: float) -> None:
         """Take in a whole listing: what it lacks is gone."""
         self._enqueue(self.store.retain(kind, namespace, alive, version))
 
+    def gone(self, kind: Kind) -> None:
+        """Take in that there is no such kind any more."""
+        self.listed(kind, None, set(), float("inf"))
+
+    def serve_monitoring(self, served: bool) -> None:  # noqa: FBT001 - the verb's object
+        """Take in whether ServiceMonitors can be made; all is looked at again if that turned."""
+        if served == self.monitoring_served:
+            return
+        log.info("monitoring API", served=served)
+        self.monitoring_served = served
+        self.settings = replace(self.settings, monitoring_served=served)
+        self._enqueue(set(self.store.keys()))
+
     async def lead(self) -> None:
         """Work on every ModelServer until cancelled."""
+        self._leading = True
         self._enqueue(set(self.store.keys()))
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WORKERS):
+                    group.create_task(self._work())
+        finally:
+            self._leading = False
+            self.queue.clear()
 
     def _enqueue(self, keys: set[Key]) -> None:
-        for key in keys:
-            self.queue.add(key)
+        """A standby only remembers: when it leads, it looks at everything."""
+        if self._leading:
+            for key in keys:
+                self.queue.add(key)
 
     async def _work(self) -> None:
         while True:
@@ -70,25 +112,43 @@ class Controller:
                 self.queue.done(key)
 
     async def _reconcile(self, key: Key) -> None:
+        if self._is_terminating(key):
+            return
         started, result = time.monotonic(), "error"
         try:
             outcome = await reconcile(key, self.store, self.cluster, self.settings)
+        except NamespaceTerminating:
+            result = "terminating"
+            self._be_quiet(key)
         except ReconcileError as error:
             self._try_again(key, error)
         else:
             result = outcome.result
             self._look_again(key, outcome)
-            tell = log.debug if result == "unchanged" else log.info
-            seconds = round(time.monotonic() - started, 4)
-            tell("reconciled", result=result, writes=outcome.writes, seconds=seconds)
+            self._tell(key, outcome, time.monotonic() - started)
         finally:
             self.metrics.reconciles.labels(result=result).inc()
             self.metrics.reconcile_seconds.observe(time.monotonic() - started)
 
+    def _tell(self, key: Key, outcome: Outcome, seconds: float) -> None:
+        """One line a reconcile: how it ended; for people only where something changed."""
+        for kind in outcome.repaired:
+            self.metrics.drift_repaired.labels(kind=kind).inc()
+        tell = log.debug if outcome.result == "unchanged" else log.info
+        tell(
+            "reconciled",
+            result=outcome.result,
+            writes=outcome.writes,
+            **({"repaired": list(outcome.repaired)} if outcome.repaired else {}),
+            **_state_of(self.store.server(key)),
+            seconds=round(seconds, 4),
+        )
+
     def _try_again(self, key: Key, error: ReconcileError) -> None:
         wait = error.retry_after or 0.0 if isinstance(error, ApiUnavailable) else 0.0
         seconds = self.queue.retry(key, at_least_seconds=wait)
-        log.warning("reconcile will be tried again", error=str(error), seconds=round(seconds, 2))
+        tell = log.info if isinstance(error, StalePicture) else log.warning
+        tell("reconcile will be tried again", error=str(error), seconds=round(seconds, 2))
 
     def _look_again(self, key: Key, outcome: Outcome) -> None:
         if not outcome.problems:
@@ -99,3 +159,30 @@ class Controller:
             self.queue.add_after(key, min(wait for wait in waits if wait is not None))
         else:
             self.queue.retry(key)
+
+    def _be_quiet(self, key: Key) -> None:
+        """Its objects go one by one, and each would have us try to make it anew."""
+        if key.namespace not in self._terminating:
+            log.info("the namespace is being deleted: nothing is made in it")
+        self._terminating[key.namespace] = time.monotonic() + _TERMINATING_SECONDS
+        self.queue.add_after(key, _TERMINATING_SECONDS)
+
+    def _is_terminating(self, key: Key) -> bool:
+        left = self._terminating.get(key.namespace, 0.0) - time.monotonic()
+        if left > 0:
+            self.queue.add_after(key, left)
+            return True
+        return False
+
+
+def _state_of(server: dict[str, Any] | None) -> dict[str, Any]:
+    """What a line about a ModelServer says of it."""
+    if server is None:
+        return {"gone": True}
+    conditions = server.get("status", {}).get("conditions", ())
+    ready: dict[str, Any] = next((c for c in conditions if c["type"] == "Ready"), {})
+    return {
+        "generation": server["metadata"].get("generation"),
+        "ready": ready.get("status"),
+        "reason": ready.get("reason"),
+    }

@@ -9,23 +9,26 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 
 async def serve(
-    registry: CollectorRegistry, why_not_ready: Callable[[], str], port: int
+    registry: CollectorRegistry,
+    why_not_alive: Callable[[], str],
+    why_not_ready: Callable[[], str],
+    port: int,
 ) -> web.AppRunner:
     """
     Serve /healthz, /readyz and /metrics.
 
     Args:
         registry: what /metrics shows.
+        why_not_alive: one sentence for /healthz, empty when a restart would mend nothing.
         why_not_ready: one sentence for /readyz, empty when ready.
         port: TCP, on all addresses; 0 takes a free one.
     """
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _verdict(why_not_alive())
 
     async def readyz(_: web.Request) -> web.Response:
-        reason = why_not_ready()
-        return web.Response(text=f"{reason or 'ok'}\n", status=503 if reason else 200)
+        return _verdict(why_not_ready())
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
@@ -43,3 +46,7 @@ async def serve(
         await runner.cleanup()
         sys.exit(f"port {port} cannot be used ({error.strerror}): choose another with --port")
     return runner
+
+
+def _verdict(reason: str) -> web.Response:
+    return web.Response(text=f"{reason or 'ok'}\n", status=503 if reason else 200)

@@ -2,10 +2,11 @@
 What can go wrong while a ModelServer is reconciled, and what we do about each.
 
 * ReconcileError
-  + InvalidSpec      stalled: the children stay as they are until a new generation comes
-  + ChildRefused     the child cannot be as desired: the others go on, the status says why
-  + StalePicture     the object is not what we last saw of it: look at it and try again
-  + ApiUnavailable   transient: try again with backoff, the status keeps what it says
+  + InvalidSpec           stalled: the children stay as they are until a new generation comes
+  + ChildRefused          the child cannot be as desired: the others go on, the status says why
+  + NamespaceTerminating  the namespace goes, and all that is in it: be quiet until it is gone
+  + StalePicture          the object is not what we last saw of it: look at it and try again
+  + ApiUnavailable        transient: try again with backoff, the status keeps what it says
 """
 
 
@@ -28,6 +29,10 @@ class ChildRefused(ReconcileError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class NamespaceTerminating(ReconcileError):
+    """Nothing can be made in a namespace that is being deleted."""
 
 
 class StalePicture(ReconcileError):

@@ -1,5 +1,6 @@
 """Every label and annotation the operator writes or reads, and the owner reference of a child."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from modelserver_operator.api import ModelServer
@@ -40,7 +41,9 @@ def pod_labels(server: ModelServer) -> dict[str, str]:
     }
 
 
-def child_metadata(server: ModelServer, name: str) -> dict[str, Any]:
+def child_metadata(
+    server: ModelServer, name: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Metadata of child *name*: our labels, and *server* as the controller that it dies with."""
     version = server.spec.model.version
     labels = {
@@ -56,6 +59,7 @@ def child_metadata(server: ModelServer, name: str) -> dict[str, Any]:
         "name": name,
         "namespace": server.namespace,
         "labels": labels,
+        **({"annotations": dict(annotations)} if annotations else {}),
         "ownerReferences": [
             {
                 "apiVersion": MODEL_SERVER.api_version,

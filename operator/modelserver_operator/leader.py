@@ -1,7 +1,7 @@
 """One writer at a time: a Lease that the leader renews and a standby takes over."""
 
 import asyncio
-import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,52 +56,87 @@ class Leader:
 
     def __post_init__(self) -> None:
         self._seen: tuple[str, float] = ("", 0.0)
+        self._held: dict[str, Any] | None = None
+        self._taken = False
+        self._until = -math.inf
 
-    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+    def may_write_until(self) -> float:
+        """Until when, on the event loop's clock, nobody else can be the leader."""
+        return self._until
+
+    async def run(
+        self, lead: Callable[[], Awaitable[None]], alive: Callable[[], None] = lambda: None
+    ) -> None:
         """
         Run *lead* whenever the Lease is ours, and cancel it before another can take over.
 
         Losing the Lease makes this process a standby again. The Lease is given back on
         cancellation, so that a standby need not wait for it to run out.
+
+        Args:
+            lead: what only one process may do.
+            alive: called at each try to take or keep the Lease.
         """
         try:
             while True:
-                await self._acquire()
+                await self._acquire(alive)
                 log.info("leading", lease=self.name, identity=self.identity)
                 self.metrics.leader.set(1)
-                await self._lead_while_renewed(lead)
-                self.metrics.leader.set(0)
+                await self._lead_while_renewed(lead, alive)
                 log.warning("lease lost: standing by", lease=self.name)
         finally:
-            self.metrics.leader.set(0)
             await asyncio.shield(self._release())
 
-    async def _acquire(self) -> None:
-        while not await self._renewed():
+    async def _acquire(self, alive: Callable[[], None]) -> None:
+        while True:
+            alive()
+            asked_at = _now()
+            if await self._renewed():
+                self._until = asked_at + self.deadline_seconds
+                return
             await asyncio.sleep(self.period_seconds)
 
-    async def _lead_while_renewed(self, lead: Callable[[], Awaitable[None]]) -> None:
+    async def _lead_while_renewed(
+        self, lead: Callable[[], Awaitable[None]], alive: Callable[[], None]
+    ) -> None:
         working = asyncio.ensure_future(lead())
-        clock = asyncio.get_running_loop().time
-        renewed_at = clock()
         try:
-            while clock() - renewed_at < self.deadline_seconds:
-                done, _ = await asyncio.wait({working}, timeout=self.period_seconds)
-                if done:
-                    working.result()
-                    return
-                asked_at = clock()  # the Lease runs from when we asked, not from the answer
-                if await self._renewed():
-                    renewed_at = asked_at
+            async with asyncio.timeout_at(self._until) as deadline:
+                await self._renew_until_lost(working, deadline, alive)
+        except TimeoutError:
+            pass  # the Lease could not be renewed in time
         finally:
+            self._until = -math.inf
+            self.metrics.leader.set(0)
             working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
+            await asyncio.wait({working})
+        if not working.cancelled():
+            working.result()
+
+    async def _renew_until_lost(
+        self,
+        working: "asyncio.Future[None]",
+        deadline: asyncio.Timeout,
+        alive: Callable[[], None],
+    ) -> None:
+        """Return when the work has ended or the Lease is seen to be another's."""
+        pause = self.period_seconds
+        while not (await asyncio.wait({working}, timeout=pause))[0]:
+            alive()
+            asked_at = _now()  # the Lease runs from when we asked, not from the answer
+            if await self._renewed():
+                self._until = asked_at + self.deadline_seconds
+                deadline.reschedule(self._until)
+                pause = self.period_seconds
+            elif self._taken:
+                return
+            else:
+                pause = self.period_seconds / 4
 
     async def _renewed(self) -> bool:
-        """Try once to take or keep the Lease, within a second and a half of its deadline."""
+        """Try once to take or keep the Lease."""
         try:
-            async with asyncio.timeout(self.deadline_seconds / 4):
+            async with asyncio.timeout(self.deadline_seconds / 3):
                 return await self._try()
         except StalePicture:
             return False  # another was faster
@@ -110,18 +145,22 @@ class Leader:
             return False
 
     async def _try(self) -> bool:
-        lease = await self.leases.read_lease(self.namespace, self.name)
+        """A leader writes upon its own last write; who has none, or failed, looks first."""
+        lease, self._held = self._held, None
         if lease is None:
-            await self.leases.create_lease(self._claimed(None))
+            lease = await self.leases.read_lease(self.namespace, self.name)
+        if lease is None:
+            self._held = await self.leases.create_lease(self._claimed(None))
             return True
-        if self._is_anothers(lease):
+        self._taken = self._is_anothers(lease)
+        if self._taken:
             return False
-        await self.leases.replace_lease(self._claimed(lease))
+        self._held = await self.leases.replace_lease(self._claimed(lease))
         return True
 
     def _is_anothers(self, lease: dict[str, Any]) -> bool:
         """Trust our own clock only: a Lease runs out when it has not changed before our eyes."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, now)
@@ -155,9 +194,15 @@ class Leader:
 
     async def _release(self) -> None:
         try:
-            lease = await self.leases.read_lease(self.namespace, self.name)
-            if lease is not None and lease.get("spec", {}).get("holderIdentity") == self.identity:
+            async with asyncio.timeout(self.deadline_seconds / 2):
+                lease = await self.leases.read_lease(self.namespace, self.name)
+                if lease is None or lease.get("spec", {}).get("holderIdentity") != self.identity:
+                    return
                 released = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self.leases.replace_lease({**lease, "spec": released})
-        except ReconcileError as error:
-            log.warning("lease not released", error=str(error))
+        except (ReconcileError, TimeoutError) as error:
+            log.warning("lease not released", error=str(error) or type(error).__name__)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

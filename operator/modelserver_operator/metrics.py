@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from modelserver_operator import __version__
+
 
 class Metrics:
     """
@@ -31,6 +33,24 @@ class Metrics:
             ["verb", "kind"],
             registry=registry,
         )
+        self.requests = Counter(
+            f"{prefix}_requests",
+            "Requests to the API server, watches not counted, by what came of them: ok, an HTTP "
+            "status, timeout or broken.",
+            ["verb", "outcome"],
+            registry=registry,
+        )
+        self.throttled = Counter(
+            f"{prefix}_throttled_seconds",
+            "Time that requests waited for the operator's own rate limit.",
+            registry=registry,
+        )
+        self.drift_repaired = Counter(
+            f"{prefix}_drift_repaired",
+            "Children set right though nothing new was asked of them.",
+            ["kind"],
+            registry=registry,
+        )
         self.watch_restarts = Counter(
             f"{prefix}_watch_restarts",
             "Watches that were listed anew after an error.",
@@ -46,6 +66,16 @@ class Metrics:
         self.leader = Gauge(
             f"{prefix}_leader", "1 while this process may write.", registry=registry
         )
+        build = Gauge(
+            f"{prefix}_build_info", "1, with the version.", ["version"], registry=registry
+        )
+        build.labels(version=__version__).set(1)
+
+    def observe_store(self, modelservers: Callable[[], float]) -> None:
+        """Have the number of ModelServers read at each scrape."""
+        name = "modelserver_operator_modelservers"
+        gauge = Gauge(name, "ModelServers that are watched.", registry=self.registry)
+        gauge.set_function(modelservers)
 
     def observe_queue(self, depth: Callable[[], float], oldest: Callable[[], float]) -> None:
         """Have the queue's depth and the age of its oldest key read at each scrape."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
-from modelserver_operator.children import Child
+from modelserver_operator.children import Child, Desired
 from modelserver_operator.drift import covers
+from modelserver_operator.errors import ChildRefused
 from modelserver_operator.kinds import CONFIG_MAP, DEPLOYMENT, REPLICA_SET
 from modelserver_operator.ownership import Owner, owner_of
 from modelserver_operator.store import ChildId, Observed
@@ -30,6 +31,19 @@ class Apply:
     desired: dict[str, Any]
     live: dict[str, Any] | None
 
+    @property
+    def repairs(self) -> bool:
+        """Tell whether somebody changed what we had applied: nothing new is wanted of it."""
+        return self.live is not None and _applied_hash(self.live) == _applied_hash(self.desired)
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """A child that is asked for and cannot exist here: what there is of it stays."""
+
+    child: Child
+    why: ChildRefused
+
 
 @dataclass(frozen=True)
 class Delete:
@@ -40,29 +54,51 @@ class Delete:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to write, in this order."""
+    """
+    What to write, in this order.
 
-    applies: tuple[Apply, ...]
-    deletes: tuple[Delete, ...]
+    Args:
+        removals: what the spec no longer asks for. An autoscaler goes before the Deployment gets
+            a count of ours, or both would set it.
+        applies: what differs or cannot be.
+        old_settings: what no pod reads any more: after the Deployment has got its new ones.
+    """
+
+    removals: tuple[Delete, ...] = ()
+    applies: tuple[Apply | Impossible, ...] = ()
+    old_settings: tuple[Delete, ...] = ()
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """The kinds of children that somebody has changed."""
+        return tuple(
+            step.child.kind.name
+            for step in self.applies
+            if isinstance(step, Apply) and step.repairs
+        )
 
 
-def make_plan(
-    server: ModelServer, desired: Sequence[tuple[Child, dict[str, Any]]], observed: Observed
-) -> Plan:
+def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observed) -> Plan:
     """
     Compare what *server* should have with what was seen.
 
     Source: the rules in `docs/architecture.md`; nothing is written where nothing differs.
     """
-    hashed = [(child, _with_hash(body)) for child, body in desired]
-    applies = tuple(_applies(server, hashed, observed))
-    wanted = {ChildId(body["kind"], body["metadata"]["name"]) for _, body in hashed}
-    deletes = tuple(
-        Delete(live)
+    applies = tuple(_applies(server, desired, observed))
+    garbage = [
+        live
         for child_id, live in observed.children.items()
-        if child_id not in wanted and _has_our_uid(live, server) and not _still_read(live, observed)
+        if not _wanted(child_id, desired) and _has_our_uid(live, server)
+    ]
+    return Plan(
+        removals=tuple(Delete(live) for live in garbage if live["kind"] != CONFIG_MAP.name),
+        applies=applies,
+        old_settings=tuple(
+            Delete(live)
+            for live in garbage
+            if live["kind"] == CONFIG_MAP.name and not _still_read(live, observed)
+        ),
     )
-    return Plan(applies, deletes)
 
 
 def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
@@ -71,21 +107,35 @@ def matches(live: dict[str, Any], desired: dict[str, Any]) -> bool:
 
     The hash tells of fields that were dropped, which a comparison of what is left cannot see.
     """
-    applied = live["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
-    return bool(applied == desired["metadata"]["annotations"][labels.APPLIED_HASH]) and covers(
-        live, desired
-    )
+    return _applied_hash(live) == _applied_hash(desired) and covers(live, desired)
 
 
 def _applies(
-    server: ModelServer, desired: Sequence[tuple[Child, dict[str, Any]]], observed: Observed
-) -> Iterator[Apply]:
-    for child, body in desired:
-        live = observed.children.get(ChildId(body["kind"], body["metadata"]["name"]))
+    server: ModelServer, desired: Sequence[Desired], observed: Observed
+) -> Iterator[Apply | Impossible]:
+    for child, wanted in desired:
+        if isinstance(wanted, ChildRefused):
+            yield Impossible(child, wanted)
+            continue
+        body = _with_hash(wanted)
+        live = observed.children.get(_id_of(body))
         if live is None or owner_of(live, server) is not Owner.US:
             yield Apply(child, body, None)
         elif not matches(live, body):
             yield Apply(child, body, live)
+
+
+def _wanted(child_id: ChildId, desired: Sequence[Desired]) -> bool:
+    return any(
+        child.kind.name == child_id.kind
+        if isinstance(wanted, ChildRefused)
+        else _id_of(wanted) == child_id
+        for child, wanted in desired
+    )
+
+
+def _id_of(body: dict[str, Any]) -> ChildId:
+    return ChildId(body["kind"], body["metadata"]["name"])
 
 
 def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
@@ -96,21 +146,24 @@ def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {**metadata, "annotations": annotations}}
 
 
+def _applied_hash(body: dict[str, Any]) -> str | None:
+    applied: str | None = body["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
+    return applied
+
+
 def _has_our_uid(live: dict[str, Any], server: ModelServer) -> bool:
     """Garbage is what has our uid as its controller, never what merely carries a label."""
     references = live["metadata"].get("ownerReferences", ())
     return any(r.get("controller") and r["uid"] == server.uid for r in references)
 
 
-def _still_read(live: dict[str, Any], observed: Observed) -> bool:
-    """Tell whether *live* holds settings that a pod, or a rollback to its template, may need."""
-    if live["kind"] != CONFIG_MAP.name:
-        return False
+def _still_read(settings: dict[str, Any], observed: Observed) -> bool:
+    """Tell whether a pod, or a rollback to its template, may need *settings*."""
     deployment = next(
         (body for (kind, _), body in observed.children.items() if kind == DEPLOYMENT.name), None
     )
     owners = [*observed.replica_sets, *([] if deployment is None else [deployment])]
-    return any(live["metadata"]["name"] in _config_maps_of(owner) for owner in owners)
+    return any(settings["metadata"]["name"] in _config_maps_of(owner) for owner in owners)
 
 
 def _config_maps_of(owner: dict[str, Any]) -> set[str]:

@@ -9,11 +9,12 @@ from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.carry_out import ChildWriter, carry_out
 from modelserver_operator.children import desired_children
+from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.conditions import Facts, Problem
 from modelserver_operator.errors import InvalidSpec, ReconcileError
 from modelserver_operator.events import events_for
 from modelserver_operator.kinds import DEPLOYMENT, MODEL_SERVER
-from modelserver_operator.plan import make_plan
+from modelserver_operator.plan import Plan, make_plan
 from modelserver_operator.status import next_status
 from modelserver_operator.store import ChildId, Key, Observed, Store
 
@@ -39,11 +40,15 @@ class Settings:
         runtime_image: what pods run where the spec names no image.
         instance: which operator process this is, for Events.
         now: the clock, in UTC.
+        prometheus_namespace: see `Surroundings`.
+        monitoring_served: see `Surroundings`; found out while the operator runs.
     """
 
     runtime_image: str
     instance: str
     now: Callable[[], datetime]
+    prometheus_namespace: str = ""
+    monitoring_served: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,12 @@ class Outcome:
     Args:
         writes: how many objects were written, Events not counted.
         problems: what is in the way of the spec; look again.
+        repaired: kinds of children that were set right though nothing new was asked of them.
     """
 
     writes: int = 0
     problems: tuple[Problem, ...] = ()
+    repaired: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -77,18 +84,29 @@ async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings
     observed = store.view(key)
     if observed.server is None or "deletionTimestamp" in observed.server["metadata"]:
         return Outcome()  # owner references collect the children
-    server, writes, problems = None, 0, []
+    server, plan, writes, problems = None, Plan(), 0, []
     try:
         server = ModelServer.parse(observed.server)
     except InvalidSpec as error:  # the last good children stay
         problems.append(Problem("InvalidSpec", str(error)))
     else:
-        image = runtime_image(server, observed, settings.runtime_image)
-        plan = make_plan(server, desired_children(server, runtime_image=image), observed)
+        surroundings = gather_surroundings(server, observed, settings)
+        plan = make_plan(server, desired_children(server, surroundings), observed)
         writes, problems = await carry_out(plan, server, store, cluster)
     facts = gather_facts(store.view(key), problems)
     writes += await report(observed.server, server, facts, store, cluster, settings)
-    return Outcome(writes, tuple(problems))
+    return Outcome(writes, tuple(problems), plan.repairs)
+
+
+def gather_surroundings(
+    server: ModelServer, observed: Observed, settings: Settings
+) -> Surroundings:
+    """Take what the builders know beside the spec."""
+    return Surroundings(
+        runtime_image=runtime_image(server, observed, settings.runtime_image),
+        prometheus_namespace=settings.prometheus_namespace,
+        monitoring_served=settings.monitoring_served,
+    )
 
 
 def runtime_image(server: ModelServer, observed: Observed, default: str) -> str:

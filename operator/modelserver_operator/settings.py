@@ -1,9 +1,10 @@
 """What the operator can be told, on the command line or in the environment."""
 
 import argparse
+import math
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,10 @@ class OperatorSettings:
     lease_name: str
     identity: str
     port: int
+    prometheus_namespace: str
+    max_requests_per_second: float
+    request_burst: int
+    backoff_scale: float
     log_level: str
     log_format: str
 
@@ -59,7 +64,36 @@ def _parser() -> argparse.ArgumentParser:
     add("--lease-name", "modelserver-operator", "name of the leader's Lease")
     add("--identity", f"{socket.gethostname()}-{os.getpid()}", "who this process is in the Lease")
     add("--port", "8080", "of /healthz, /readyz and /metrics; 0: any free one", type=int)
+    add(
+        "--prometheus-namespace",
+        "monitoring",
+        "whose pods may read the metrics of a ModelServer that names who may reach it",
+    )
+    add(
+        "--max-requests-per-second",
+        "100",
+        "to the API server, on average; watches and the Lease are not counted",
+        type=_positive(float),
+    )
+    add("--request-burst", "200", "requests that may go at once after a rest", type=_positive(int))
+    add(
+        "--backoff-scale",
+        "1",
+        "multiplies every pause after an error, for tests of what happens then",
+        type=_positive(float),
+    )
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     add("--log-level", "INFO", "what to log", choices=levels)
     add("--log-format", "json", "how to log", choices=("json", "console"))
     return parser
+
+
+def _positive(number: Callable[[str], float]) -> Callable[[str], float]:
+    def parsed(text: str) -> float:
+        value = number(text)
+        if not 0 < value < math.inf:
+            raise ValueError
+        return value
+
+    parsed.__name__ = f"positive {number.__name__}"  # what argparse calls it when it complains
+    return parsed

@@ -1,13 +1,15 @@
 """What the API server last said of each object, filed under the ModelServer it belongs to."""
 
-import json
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from modelserver_operator import labels
+from modelserver_operator.children.replicas import holds_replicas
 from modelserver_operator.kinds import MODEL_SERVER, POD, REPLICA_SET, Kind
 
 Body = Mapping[str, Any]
@@ -67,13 +69,26 @@ class Store:
         kind = MODEL_SERVER.name
         return iter([e.key for e in self._entries.values() if e.kind == kind and e.key])
 
+    def count_keys(self) -> int:
+        """How many ModelServers are known."""
+        return sum(1 for _ in self.keys())
+
+    def server(self, key: Key) -> dict[str, Any] | None:
+        """The ModelServer alone, as a fresh dict."""
+        for uid in self._filed.get(key, ()):
+            entry = self._entries[uid]
+            if entry.kind == MODEL_SERVER.name:
+                server: dict[str, Any] = orjson.loads(entry.json)
+                return server
+        return None
+
     def view(self, key: Key) -> Observed:
         """Everything known of *key*, as fresh dicts."""
         observed = Observed()
         server = None
         for uid in self._filed.get(key, ()):
             entry = self._entries[uid]
-            body = json.loads(entry.json)
+            body = orjson.loads(entry.json)
             if entry.kind == MODEL_SERVER.name:
                 server = body
             elif entry.kind == REPLICA_SET.name:
@@ -97,7 +112,7 @@ class Store:
         if self._gone.get(uid, -1) >= version or (known is not None and known.version >= version):
             return set()
         key = _key(kind, metadata)
-        text = json.dumps(_slim(kind, body), separators=(",", ":")).encode()
+        text = orjson.dumps(_slim(kind, body))
         changed = self._forget(uid)
         self._entries[uid] = _Entry(kind.name, key, metadata["namespace"], version, text)
         if key is not None:
@@ -120,7 +135,7 @@ class Store:
         return self._forget(uid)
 
     def retain(
-        self, kind: Kind, namespace: str | None, alive: Iterable[str], version: int
+        self, kind: Kind, namespace: str | None, alive: Iterable[str], version: float
     ) -> set[Key]:
         """
         Forget what a listing of *kind* no longer has: deletions that no watch has told.
@@ -171,16 +186,15 @@ def _slim(kind: Kind, body: Body) -> dict[str, Any]:
     """
     Drop what no decision reads.
 
-    Of who manages which field, what we and the hand-over manager do is kept; of a pod, what its
-    status says.
+    Of who manages which field, that we do and who holds the replica count is kept; of a pod, what
+    its status says.
     """
     metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
     managers = [
-        {"manager": m["manager"], "fieldsV1": m.get("fieldsV1", {})}
-        if m["manager"] == labels.HAND_OVER_MANAGER
-        else {"manager": m["manager"]}
+        {"manager": m["manager"], "operation": m.get("operation")}
+        | ({"fieldsV1": {"f:spec": {"f:replicas": {}}}} if holds_replicas(m) else {})
         for m in body["metadata"].get("managedFields", ())
-        if m.get("manager") in (labels.FIELD_MANAGER, labels.HAND_OVER_MANAGER)
+        if m.get("manager") == labels.FIELD_MANAGER or holds_replicas(m)
     ]
     if managers:
         metadata["managedFields"] = managers

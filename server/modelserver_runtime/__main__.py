@@ -23,12 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     _parser().parse_args(arguments)
     try:
         settings = configuration.from_environment()
-    except SettingError as error:
+        _limit_threads()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        return _serve(settings)
+    except SettingError as error:  # of a variable, or of a file that one names
         _report(json.dumps({"reason": "InvalidSetting", "message": str(error)}), sys.stderr)
         return EXIT_USAGE
-    _limit_threads()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    return _serve(settings)
 
 
 def _serve(settings: Settings) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import structlog
 
+from modelserver_runtime.changing_files import ChangingFiles
 from modelserver_runtime.errors import Forbidden, SettingError, Unauthorized
 
 log = structlog.get_logger()
 
-CHECK_SECONDS = 1.0
 MIN_TOKEN_BYTES = 16
 
 
@@ -28,9 +28,7 @@ class Tokens:
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
-        self._clock = clock
-        self._looked = clock()
-        self._stamp = self._current_stamp()
+        self._files = ChangingFiles((path,), clock)
         self._tokens = self._read()
 
     def admit(self, authorization: bytes) -> bytes:
@@ -52,27 +50,15 @@ class Tokens:
         return token
 
     def _reload_when_changed(self) -> None:
-        now = self._clock()
-        if now - self._looked < CHECK_SECONDS:
-            return
-        self._looked = now
         try:
-            stamp = self._current_stamp()
-            if stamp == self._stamp:
+            if not self._files.have_changed():
                 return
             self._tokens = self._read()
         except SettingError as error:
             log.warning("tokens not reloaded; the old ones stay", problem=str(error))
             return
-        self._stamp = stamp
+        self._files.taken()
         log.info("tokens reloaded", count=len(self._tokens))
-
-    def _current_stamp(self) -> tuple[int, int, int]:
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise SettingError(f"{self._path} cannot be read: {error.strerror}") from error
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _read(self) -> tuple[bytes, ...]:
         try:

@@ -1,15 +1,24 @@
 """The gate every request passes: its id, its limits, its metrics, one form for all errors."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
 
 import structlog
 
 from modelserver_runtime.auth import Tokens
 from modelserver_runtime.error_responses import internal_error, refusal
-from modelserver_runtime.errors import MethodNotAllowed, Overloaded, RequestError
+from modelserver_runtime.errors import (
+    Forbidden,
+    MethodNotAllowed,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    Unauthorized,
+    UnknownRoute,
+)
 from modelserver_runtime.exchange import (
     Answer,
     App,
@@ -34,6 +43,13 @@ Router = Callable[[str], "HotRoute | None"]
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/metrics", "/prometheus-metrics"})
 """Asked by the kubelet, Prometheus and the operator: no token, no rate limit."""
+
+_REJECTIONS: Mapping[type[RequestError], str] = {
+    Unauthorized: "unauthorized",
+    Forbidden: "forbidden",
+    RateLimited: "rate-limit",
+}
+"""Under which reason a refusal of the guard is counted."""
 
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
@@ -71,6 +87,7 @@ class Gate:
         self._hot = hot
         self._rest = rest
         self._guard = Guard(settings)
+        self._metrics_port = settings.metrics_port
         self._max_concurrency = settings.max_concurrency
         self._requests = RequestLog(settings)
         held = HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes"))
@@ -83,6 +100,10 @@ class Gate:
             return
         scope.setdefault("state", {})
         exchange = Exchange(scope, receive, self._rules)
+        if self._metrics_port is not None and self._is_at_the_wrong_port(scope):
+            lost = UnknownRoute("this port does not serve this route")
+            await self._reply(exchange, refusal(lost, exchange.request_id), send)
+            return
         if self._guard.is_preflight(exchange):
             await self._reply(exchange, self._guard.preflight(), send)
             return
@@ -91,6 +112,10 @@ class Gate:
             await self._pass_on(exchange, receive, send)
             return
         await self._predict(route, exchange, send)
+
+    def _is_at_the_wrong_port(self, scope: Scope) -> bool:
+        at_metrics_port: bool = scope["server"][1] == self._metrics_port
+        return at_metrics_port != (scope["path"] in OPEN_PATHS)
 
     async def _predict(self, route: HotRoute, exchange: Exchange, send: Send) -> None:
         started = perf_counter()
@@ -122,16 +147,23 @@ class Gate:
     def _admit(self, exchange: Exchange) -> None:
         if exchange.scope["method"] != "POST":
             raise MethodNotAllowed("POST")
-        self._guard.admit(exchange)
+        self._guard_admits(exchange)
         if self._metrics.in_flight > self._max_concurrency:
             self._metrics.rejected["concurrency"] += 1
             raise Overloaded("too many requests are being answered; try again")
+
+    def _guard_admits(self, exchange: Exchange) -> None:
+        try:
+            self._guard.admit(exchange)
+        except RequestError as error:
+            self._metrics.rejected[_REJECTIONS[type(error)]] += 1
+            raise
 
     async def _pass_on(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Let the framework answer, with the request's id in the answer."""
         if exchange.scope["path"] not in OPEN_PATHS:
             try:
-                self._guard.admit(exchange)
+                self._guard_admits(exchange)
             except RequestError as error:
                 await self._reply(exchange, refusal(error, exchange.request_id), send)
                 return
@@ -160,7 +192,8 @@ class Gate:
         if exchange.origin:
             headers += self._guard.cors(exchange)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if answer.status >= _CLIENT_ERROR and (b"connection", b"close") in answer.headers:
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            # The client is still writing; one that was too slow is not waited for any longer.
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await exchange.discard_body()
             body = b""

@@ -18,6 +18,10 @@ from prometheus_client.registry import Collector
 from modelserver_runtime.model import ServedModel
 
 ENDPOINTS = ("predict", "batch-predict", "invocations", "v1", "v2")
+REJECTIONS = (
+    *("concurrency", "in-flight-bytes", "connections"),
+    *("unauthorized", "forbidden", "rate-limit"),
+)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FIRST_BAD_STATUS = 400
@@ -94,7 +98,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.endpoints = {name: EndpointCounts() for name in ENDPOINTS}
         self.batch_rows = Distribution(_ROWS_BUCKETS)
-        self.rejected = dict.fromkeys(("concurrency", "in-flight-bytes", "connections"), 0)
+        self.rejected = dict.fromkeys(REJECTIONS, 0)
         self.in_flight = 0
         self.model: ServedModel | None = None
         self._started = time.monotonic()

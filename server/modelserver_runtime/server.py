@@ -5,6 +5,8 @@ import functools
 import os
 import signal
 import socket
+import sys
+import time
 from types import FrameType
 from typing import Any, cast
 
@@ -13,8 +15,13 @@ import uvicorn
 
 from modelserver_runtime.app import RuntimeApp
 from modelserver_runtime.protocol import Connections, RuntimeProtocol, enforce_deadlines
+from modelserver_runtime.settings import Settings
+from modelserver_runtime.tls import Certificate
 
 log = structlog.get_logger()
+
+EXIT_PORT = 3
+"""As uvicorn ends where the API's port cannot be opened."""
 
 
 class Server(uvicorn.Server):
@@ -31,6 +38,7 @@ class Server(uvicorn.Server):
         settings = app.serving.settings
         self._serving = app.serving
         self._shared = Connections(settings, app.serving.metrics)
+        self._certificate = _certificate(settings)
         self._drain_ends: float | None = None
         super().__init__(
             uvicorn.Config(
@@ -47,13 +55,38 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=int(settings.request_timeout_seconds) + 1,
             )
         )
+        self.config.load()
+        if self._certificate is not None:
+            self.config.ssl = self._certificate.context
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port, and say where; a person on a terminal wants to know where the docs are."""
+        """Open the ports, and say where: a person on a terminal looks for the docs."""
         await super().startup(sockets)
+        scheme = "http" if self._certificate is None else "https"
         for host, port in self.addresses():
-            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
             log.info("listening", url=url, docs=f"{url}/docs", pid=os.getpid())
+        if self._serving.settings.metrics_port is not None:
+            await self._open(self._serving.settings.metrics_port)
+
+    async def _open(self, port: int) -> None:
+        """Open the port for metrics and health; the gate tells by the port who asks for what."""
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            state = {"server_state": self.server_state, "app_state": self.lifespan.state}
+            made = cast("Any", config.http_protocol_class)(config=config, **state)
+            return cast("asyncio.Protocol", made)
+
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(protocol, config.host, port, ssl=config.ssl)
+        except OSError as error:
+            log.error("port cannot be opened", port=port, problem=error.strerror)  # noqa: TRY400
+            await self.lifespan.shutdown()
+            sys.exit(EXIT_PORT)
+        self.servers.append(server)
+        log.info("listening for metrics and health", port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the signal is not raised again, so that the process ends with 0."""
@@ -68,6 +101,8 @@ class Server(uvicorn.Server):
         """Ten times a second: deadlines of connections, and is the drain over?"""
         now = asyncio.get_running_loop().time()
         enforce_deadlines(self.server_state.connections, now)
+        if self._certificate is not None:
+            self._certificate.reload_when_changed()
         if self._shared.draining:
             self._drain(now)
         return await super().on_tick(counter)
@@ -85,3 +120,9 @@ class Server(uvicorn.Server):
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of every listening socket, once started."""
         return [s.getsockname()[:2] for server in self.servers for s in server.sockets]
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    return Certificate(settings.tls_cert_file, settings.tls_key_file, time.monotonic)

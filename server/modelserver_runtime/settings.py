@@ -49,7 +49,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, populate_by_name=True, extra="forbid"
+        env_prefix=PREFIX,
+        frozen=True,
+        populate_by_name=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
     )
 
     @classmethod
@@ -175,7 +179,7 @@ class Settings(BaseSettings):
     """Private key of `tls_cert_file`."""
 
     metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Port for /metrics, /health and /ready alone. Default: they stay on the API's port."""
+    """Port that /metrics, /health and /ready move to. Default: they stay on the API's port."""
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
@@ -189,11 +193,13 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     _refuse_service_links(environ)
     _refuse_unknown_names(environ)
     try:
-        return Settings.model_validate(_values(environ))
+        settings = Settings.model_validate(_values(environ))
     except ValidationError as error:
         raise SettingError(
             "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
         ) from error
+    _require_that_they_fit(settings)
+    return settings
 
 
 def names_of(field: str) -> tuple[str, ...]:
@@ -217,6 +223,18 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
     field = str(location[0]) if location else ""
     known = field if field in Settings.model_fields else ""
     return f"{names_of(known)[0] if known else field}: {message}"
+
+
+def _require_that_they_fit(settings: Settings) -> None:
+    if (settings.tls_cert_file is None) != (settings.tls_key_file is None):
+        raise SettingError(
+            f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE belong together: set both or neither"
+        )
+    if settings.metrics_port == settings.port:
+        raise SettingError(
+            f"{PREFIX}METRICS_PORT is the API's own port {settings.port}: leave it out, or set"
+            " another"
+        )
 
 
 def _refuse_service_links(environ: Mapping[str, str]) -> None:

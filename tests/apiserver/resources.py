@@ -204,6 +204,7 @@ SERVICE_MONITORS: Final = Resource(
     short=("smon",),
     subresources=("status",),
     generations=("*",),
+    shape={**_METADATA, "spec.selector": ATOMIC},
     unconditional=False,
     custom=True,
 )
@@ -247,6 +248,7 @@ RESOURCES: Final = (
         "v2",
         short=("hpa",),
         subresources=("status",),
+        shape={"spec.scaleTargetRef": ATOMIC},
     ),
     _builtin(
         "policy",

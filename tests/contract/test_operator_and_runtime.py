@@ -9,7 +9,7 @@ import modelserver_make as make
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.children.configmap import runtime_environment
-from modelserver_operator.children.deployment import desired_deployment
+from modelserver_operator.children.pod import pod_template
 from modelserver_operator.watch import WATCHED
 from modelserver_runtime.app import create_app
 from modelserver_runtime.settings import from_environment
@@ -24,7 +24,8 @@ PINNED = {
 
 def environment() -> dict[str, str]:
     """Give what the operator sets for a ModelServer that says everything."""
-    return runtime_environment(ModelServer.parse(make.server(model=PINNED)))
+    spec = make.SPECS["fuller"] | {"model": PINNED}
+    return runtime_environment(ModelServer.parse(make.server(**spec)))
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -33,12 +34,25 @@ def test_every_variable_is_a_setting() -> None:
     assert str(settings.model_path) == "/models/breast-cancer"
     assert settings.model_digest == PINNED["digest"]
     assert str(settings.termination_log) == "/dev/termination-log"
+    assert (settings.log_level, settings.max_batch_rows) == ("DEBUG", 100)
+    assert (settings.max_body_bytes, settings.max_concurrency) == (1048576, 64)
+    assert (settings.drain_seconds, settings.request_timeout_seconds) == (3, 7)
+    assert (settings.load_timeout_seconds, settings.metrics_port) == (61, 9090)
+
+
+def test_defaults_are_said_once() -> None:
+    """What the operator sets where the spec says nothing is what the runtime does by itself."""
+    names = ("log_level", "max_batch_rows", "max_body_bytes", "max_concurrency", "drain_seconds")
+    names += ("request_timeout_seconds", "load_timeout_seconds", "metrics_port", "model_formats")
+    said = from_environment(runtime_environment(ModelServer.parse(make.server())))
+    alone = from_environment({})
+    assert {n: getattr(said, n) for n in names} == {n: getattr(alone, n) for n in names}
 
 
 async def test_every_probe_is_a_route() -> None:
     """The kubelet asks paths that the runtime answers."""
     server = ModelServer.parse(make.server())
-    pod = desired_deployment(server, runtime_image="x")["spec"]["template"]["spec"]
+    pod = pod_template(server, "localhost/runtime:1")["spec"]
     names = ("startupProbe", "readinessProbe", "livenessProbe")
     paths = {pod["containers"][0][name]["httpGet"]["path"] for name in names}
     app = create_app(from_environment({"MODELSERVER_MODEL_PATH": str(ROOT / "artifacts/model")}))

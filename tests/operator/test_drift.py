@@ -37,6 +37,59 @@ from modelserver_operator.drift import covers
             False,
             id="our port is not there",
         ),
+        pytest.param(
+            {"selector": {"a": "1", "b": "2"}},
+            {"selector": {"a": "1"}},
+            False,
+            id="a label more in a selector selects something else",
+        ),
+        pytest.param(
+            {"nodeSelector": {"gpu": "yes"}}, {"nodeSelector": {"gpu": "yes"}}, True, id="equal"
+        ),
+        pytest.param(
+            {"ingress": [{"ports": [{"port": 1, "protocol": "TCP"}], "from": [{}]}]},
+            {"ingress": [{"ports": [{"port": 1}]}]},
+            False,
+            id="a rule is one value, whatever was added to it",
+        ),
+        pytest.param(
+            {"ingress": [{"ports": [{"port": 1, "protocol": "TCP"}]}]},
+            {"ingress": [{"ports": [{"port": 1}]}]},
+            True,
+            id="but for what the API server fills in",
+        ),
+        pytest.param(
+            {"ingress": [{"ports": [{"port": 1, "protocol": "UDP"}]}]},
+            {"ingress": [{"ports": [{"port": 1}]}]},
+            False,
+            id="and fills in differently by nobody",
+        ),
+        pytest.param(
+            {"ingress": [{"ports": [{"port": 1}, {"port": 22}]}]},
+            {"ingress": [{"ports": [{"port": 1}]}]},
+            False,
+            id="ports of a rule are no map: one more is a hole",
+        ),
+        pytest.param(
+            {"metrics": [{"pods": {"target": {"averageValue": "1"}}}]},
+            {"metrics": [{"pods": {"target": {"averageValue": "1000m"}}}]},
+            True,
+            id="quantities inside a list are compared by value too",
+        ),
+        pytest.param(
+            {"metrics": [{"name": "a"}, {"name": "b"}]},
+            {"metrics": [{"name": "b"}, {"name": "a"}]},
+            False,
+            id="another order is another list",
+        ),
+        pytest.param(
+            {"env": [{"name": "N", "value": "1"}]},
+            {"env": [{"name": "N", "value": "1.0"}]},
+            False,
+            id="a text that looks like a quantity is none",
+        ),
+        pytest.param({"limits": {}}, {"limits": {"cpu": "1"}}, False, id="a limit is gone"),
+        pytest.param({"limits": {"cpu": "x"}}, {"limits": {"cpu": "1"}}, False, id="no quantity"),
     ],
 )
 def test_covers(live, desired, want):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,15 @@ class Process:
     def wait_ready(self) -> str:
         """The URL, once /ready says yes."""
         url = self.url()
+        self.wait_until(lambda: httpx.get(f"{url}/ready").status_code == httpx.codes.OK)
+        return url
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something that comes true while it starts."""
         ends = time.monotonic() + START_SECONDS
-        while httpx.get(f"{url}/ready").status_code != httpx.codes.OK:
+        while not holds():
             assert time.monotonic() < ends, "".join(self.stderr)
             time.sleep(0.05)
-        return url
 
     def terminate(self) -> None:
         """SIGTERM."""

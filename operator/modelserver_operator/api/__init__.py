@@ -95,4 +95,5 @@ def _first_of(error: ValidationError) -> InvalidSpec:
     place = [*first["loc"], *filter(None, [first.get("ctx", {}).get("field")])]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     others = f" (and {len(more)} more wrong)" if more else ""
-    return InvalidSpec(": ".join(filter(None, [field.removeprefix("."), first["msg"] + others])))
+    field = field.removeprefix(".").replace(".[", "[")
+    return InvalidSpec(": ".join(filter(None, [field, first["msg"] + others])))

@@ -63,15 +63,38 @@ class ConfigMapSource(Wire):
     """ConfigMap in the namespace of the ModelServer, with one key for each file of the artifact."""
 
 
+class PersistentVolumeClaimSource(Wire):
+    """A model on a volume, which the pods mount read-only."""
+
+    claim_name: ObjectName
+    """PersistentVolumeClaim in the namespace of the ModelServer."""
+
+    path: Annotated[
+        Annotated[
+            str,
+            Field(max_length=512),
+            pattern(
+                r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)*",
+                "must be a folder inside the volume, written without '..' and without a slash at"
+                " either end, such as models/breast-cancer",
+            ),
+        ]
+        | None,
+        WhenAbsent("the volume's root"),
+    ] = None
+    """Folder of the artifact inside the volume."""
+
+
 class ModelSource(Wire):
     """Where the artifact comes from: exactly one of the fields."""
 
     rules: ClassVar = (
         Rule(
-            cel="has(self.bundled) != has(self.configMap)",
-            holds=lambda self: (self.bundled is None) != (self.config_map is None),
-            message="write exactly one source: bundled (a folder of the runtime image)"
-            " or configMap (a model of at most 1 MiB)",
+            cel="[has(self.bundled), has(self.configMap), has(self.persistentVolumeClaim)]"
+            ".exists_one(given, given)",
+            holds=lambda self: len(self.given) == 1,
+            message="write exactly one source: bundled (a folder of the runtime image),"
+            " configMap (a model of at most 1 MiB) or persistentVolumeClaim (a volume)",
         ),
     )
 
@@ -81,15 +104,23 @@ class ModelSource(Wire):
     config_map: ConfigMapSource | None = None
     """A ConfigMap that holds the files. Needs `digest`."""
 
+    persistent_volume_claim: PersistentVolumeClaimSource | None = None
+    """A volume that holds the files. Needs `digest`."""
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the sources that were written."""
+        return frozenset(name for name, source in self if source is not None)
+
 
 class Model(Wire):
     """Which model is served, and what it must be."""
 
     rules: ClassVar = (
         Rule(
-            cel="!has(self.source.configMap) || has(self.digest)",
-            holds=lambda self: self.source.config_map is None or self.digest is not None,
-            message="a model from a ConfigMap needs its digest: write sha256: and what"
+            cel="has(self.source.bundled) || has(self.digest)",
+            holds=lambda self: self.source.bundled is not None or self.digest is not None,
+            message="a model from outside the image needs its digest: write sha256: and what"
             " `sha256sum manifest.json` prints for the artifact",
             field="digest",
         ),

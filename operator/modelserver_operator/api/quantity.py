@@ -2,12 +2,12 @@
 
 import re
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from modelserver_operator.api.wire import RULES
+from modelserver_operator.api.wire import RULES, Rule
 
 _BINARY: Final = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL: Final = ("k", "M", "G", "T", "P", "E")
@@ -21,25 +21,29 @@ _SYNTAX: Final = re.compile(
     rf"((?P<unit>{'|'.join(_UNITS)})|(?P<exponent>[eE][+-]?[0-9]{{1,2}}))",
     re.ASCII,
 )
+_BELOW_ONE: Final = ("n", "u", "m")
 _MESSAGE: Final = "must be a quantity such as 500m, 2, 512Mi or 1Gi, and not below 0"
 
 
-def canonical(value: Any) -> str:
+def canonical(value: Any, finest: Literal["n", "u", "m"] = "m") -> str:
     """
     Write *value* the way the API server does, so that a live object compares equal.
 
-    What is finer than a thousandth is rounded up, as the API server does for containers.
+    What is finer than *finest* is rounded up: the API server keeps thousandths for containers and
+    billionths elsewhere.
     """
     parsed = _SYNTAX.fullmatch(str(value))
     if parsed is None:
         raise PydanticCustomError("quantity", _MESSAGE)
     unit = parsed["unit"] or ""
     exact = Decimal(parsed["number"] + (parsed["exponent"] or "")) * _UNITS[unit]
-    thousandths = int((exact * 1000).to_integral_value(ROUND_CEILING))
-    if thousandths % 1000:
-        return f"{thousandths}m"
+    count = int((exact / _UNITS[finest]).to_integral_value(ROUND_CEILING))
+    for below_one in _BELOW_ONE[_BELOW_ONE.index(finest) :]:
+        if count % 1000:
+            return f"{count}{below_one}"
+        count //= 1000
     base, units = (1024, _BINARY) if unit in _BINARY else (1000, _DECIMAL)
-    return _with_largest_unit(thousandths // 1000, base, units)
+    return _with_largest_unit(count, base, units)
 
 
 def amount(quantity: str) -> Decimal:
@@ -57,20 +61,26 @@ def _with_largest_unit(whole: int, base: int, units: tuple[str, ...]) -> str:
     return f"{whole}{taken}"
 
 
+def _is_quantity(value: Any) -> bool:
+    return _SYNTAX.fullmatch(str(value)) is not None
+
+
+IS_QUANTITY: Final = Rule(
+    cel="isQuantity(string(self)) && sign(quantity(string(self))) >= 0",
+    holds=_is_quantity,
+    message=_MESSAGE,
+)
+IS_POSITIVE: Final = Rule(
+    cel="isQuantity(string(self)) && sign(quantity(string(self))) > 0",
+    holds=lambda value: _is_quantity(value) and amount(canonical(value, finest="n")) > 0,
+    message="must be a quantity above 0 such as 500m, 2 or 100",
+)
+
 Quantity = Annotated[
     str,
     BeforeValidator(canonical),
     WithJsonSchema(
-        {
-            "x-kubernetes-int-or-string": True,
-            "maxLength": 32,
-            RULES: [
-                {
-                    "rule": "isQuantity(string(self)) && sign(quantity(string(self))) >= 0",
-                    "message": _MESSAGE,
-                },
-            ],
-        },
+        {"x-kubernetes-int-or-string": True, "maxLength": 32, RULES: [IS_QUANTITY.schema()]}
     ),
 ]
 """A whole number, or a string with a unit; canonical once parsed."""

@@ -17,6 +17,15 @@ ObjectName = Annotated[
     ),
 ]
 
+ClusterObjectName = Annotated[
+    str,
+    Field(max_length=253),
+    pattern(
+        _OBJECT_NAME,
+        "must be the name of an object of the cluster: lowercase letters, digits, '-' and '.'",
+    ),
+]
+
 
 class LocalReference(Wire):
     """An object in the namespace of the ModelServer."""

@@ -79,6 +79,7 @@ class ModelServerStatus(Wire):
     """The model that `Ready` speaks of."""
 
     conditions: (
-        Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", key="type")] | None
+        Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", keys=("type",))]
+        | None
     ) = None
     """`Accepted`, `Available`, `Ready` and `Stalled`, always all four."""

@@ -77,16 +77,36 @@ def pattern(expression: str, message: str) -> Rule:
 
 @dataclasses.dataclass(frozen=True)
 class ListType:
-    """How server-side apply merges a list: as a whole, as a set, or by the key of its items."""
+    """How server-side apply merges a list: as a whole, as a set, or by the keys of its items."""
 
     type: Literal["atomic", "set", "map"]
-    key: str = ""
+    keys: tuple[str, ...] = ()
+
+    def check(self, items: Any) -> Any:
+        """Return *items* if no two have the same key, as pydantic's validators do."""
+        seen: set[Any] = set()
+        for index, item in enumerate(items or ()):
+            key = tuple(_value(item, name) for name in self.keys)
+            if self.keys and key in seen:
+                context = {"key": ", ".join(self.keys), "field": f"[{index}]"}
+                raise PydanticCustomError("twice", "no two items may have the same {key}", context)
+            seen.add(key)
+        return items
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         schema = {**handler(core), "x-kubernetes-list-type": self.type}
-        return {**schema, "x-kubernetes-list-map-keys": [self.key]} if self.key else schema
+        return {**schema, "x-kubernetes-list-map-keys": [*self.keys]} if self.keys else schema
+
+
+def _value(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, dict) else getattr(item, name)
 
 
 @dataclasses.dataclass(frozen=True)

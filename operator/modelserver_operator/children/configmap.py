@@ -15,10 +15,7 @@ from kubernetes.utils.quantity import parse_quantity
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children.resources import effective_resources
-
-DRAIN_SECONDS: Final = 8
-REQUEST_TIMEOUT_SECONDS: Final = 30
-LOAD_TIMEOUT_SECONDS: Final = 300
+from modelserver_operator.children.surroundings import Surroundings
 
 MODEL_MOUNT: Final = "/model"
 """Where a model that is not part of the image is mounted."""
@@ -26,7 +23,7 @@ MODEL_MOUNT: Final = "/model"
 TERMINATION_LOG: Final = "/dev/termination-log"
 
 
-def desired_config_map(server: ModelServer, **_: object) -> dict[str, Any]:
+def desired_config_map(server: ModelServer, _: Surroundings) -> dict[str, Any]:
     """Build the ConfigMap *server* should have."""
     return {
         "apiVersion": "v1",
@@ -45,17 +42,23 @@ def config_map_name(server: ModelServer) -> str:
 
 def runtime_environment(server: ModelServer) -> dict[str, str]:
     """Tell the runtime what to serve and how; every name is a setting that it knows."""
-    model = server.spec.model
+    model, settings = server.spec.model, server.spec.server
     environment = {
         "MODELSERVER_MODEL_NAME": model.name or server.name,
         "MODELSERVER_MODEL_PATH": model_path(server),
+        "MODELSERVER_MODEL_FORMATS": ",".join(model.formats),
         "MODELSERVER_ON_LOAD_FAILURE": "exit",
         "MODELSERVER_TERMINATION_LOG": TERMINATION_LOG,
-        "MODELSERVER_DRAIN_SECONDS": str(DRAIN_SECONDS),
-        "MODELSERVER_REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT_SECONDS),
-        "MODELSERVER_LOAD_TIMEOUT_SECONDS": str(LOAD_TIMEOUT_SECONDS),
-        "MODELSERVER_MODEL_FORMATS": ",".join(model.formats),
+        "MODELSERVER_LOG_LEVEL": settings.log_level,
+        "MODELSERVER_MAX_BATCH_ROWS": str(settings.max_batch_rows),
+        "MODELSERVER_MAX_BODY_BYTES": str(settings.max_body_bytes),
+        "MODELSERVER_MAX_CONCURRENCY": str(settings.max_concurrency),
+        "MODELSERVER_REQUEST_TIMEOUT_SECONDS": str(settings.request_timeout_seconds),
+        "MODELSERVER_LOAD_TIMEOUT_SECONDS": str(settings.load_timeout_seconds),
+        "MODELSERVER_DRAIN_SECONDS": str(settings.drain_seconds),
     }
+    if settings.metrics_port is not None:
+        environment["MODELSERVER_METRICS_PORT"] = str(settings.metrics_port)
     if model.version:
         environment["MODELSERVER_MODEL_VERSION"] = model.version
     if model.digest:
@@ -65,8 +68,13 @@ def runtime_environment(server: ModelServer) -> dict[str, str]:
 
 def model_path(server: ModelServer) -> str:
     """Where the runtime finds the artifact."""
-    bundled = server.spec.model.source.bundled
-    return MODEL_MOUNT if bundled is None else bundled.path
+    source = server.spec.model.source
+    if source.bundled is not None:
+        return source.bundled.path
+    claim = source.persistent_volume_claim
+    if claim is not None and claim.path:
+        return f"{MODEL_MOUNT}/{claim.path}"
+    return MODEL_MOUNT
 
 
 def _thread_pools(server: ModelServer) -> dict[str, str]:

@@ -14,20 +14,40 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children.deployment import DEFAULT_REPLICAS
 
 
-def start_replicas(server: ModelServer, live: Mapping[str, Any] | None) -> int | None:
+def start_replicas(server: ModelServer) -> int | None:
+    """Give the count to create a Deployment with where it is somebody else's afterwards."""
+    if server.spec.suspend:
+        return None
+    if server.spec.autoscaling is not None:
+        return server.spec.autoscaling.min_replicas
+    return DEFAULT_REPLICAS if server.spec.replicas is None else None
+
+
+def replicas_to_hand_over(server: ModelServer, live: Mapping[str, Any]) -> int | None:
     """
-    Give the count to set once, before the count is left to others.
+    Give the count that the second manager must take hold of before an apply to *live* drops it.
+
+    It is the live count, but where nothing runs because we were told so: a server that is resumed
+    starts anew, and so does one that an autoscaler gets, which leaves a count of 0 alone.
 
     Returns:
-        None where the count is ours anyway, or is already held for others as it is.
+        None where we go on setting the count, or others hold it already: then dropping it changes
+        nothing.
     """
-    if server.spec.suspend or server.spec.replicas is not None:
+    start = start_replicas(server)
+    if start is None:
         return None
-    if live is None or labels.SUSPENDED in live["metadata"].get("annotations", {}):
-        return DEFAULT_REPLICAS
-    if _held_for_others(live):
+    count = int(live["spec"].get("replicas", 1))
+    if count == 0 and labels.SUSPENDED in (live["metadata"].get("annotations") or {}):
+        return start
+    if not _only_we_hold_the_count(live):
         return None
-    return int(live["spec"].get("replicas", DEFAULT_REPLICAS))
+    return start if count == 0 and server.spec.autoscaling is not None else count
+
+
+def holds_replicas(manager: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of `managedFields` is about the count."""
+    return "f:replicas" in manager.get("fieldsV1", {}).get("f:spec", {})
 
 
 def hand_over(live: Mapping[str, Any], replicas: int) -> dict[str, Any]:
@@ -41,9 +61,10 @@ def hand_over(live: Mapping[str, Any], replicas: int) -> dict[str, Any]:
     }
 
 
-def _held_for_others(live: Mapping[str, Any]) -> bool:
-    return any(
-        "f:replicas" in manager.get("fieldsV1", {}).get("f:spec", {})
+def _only_we_hold_the_count(live: Mapping[str, Any]) -> bool:
+    holders = {
+        (manager["manager"], manager.get("operation"))
         for manager in live["metadata"].get("managedFields", ())
-        if manager["manager"] == labels.HAND_OVER_MANAGER
-    )
+        if holds_replicas(manager)
+    }
+    return holders == {(labels.FIELD_MANAGER, "Apply")}

@@ -1,0 +1,64 @@
+"""
+Who may reach the pods, and whom they may reach.
+
+The kubelet's probes need no rule: what comes from the pod's own node is always let in.
+
+Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+import copy
+from typing import Any, Final
+
+from modelserver_operator import labels
+from modelserver_operator.api import ModelServer
+from modelserver_operator.children.pod import PORT
+from modelserver_operator.children.surroundings import Surroundings
+
+_NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+
+
+def desired_network_policy(
+    server: ModelServer, surroundings: Surroundings
+) -> dict[str, Any] | None:
+    """
+    Build the NetworkPolicy *server* should have.
+
+    The numbers are those of the pods: a policy does not see the ports of a Service.
+    """
+    policy = server.spec.network_policy
+    if policy.policy == "None":
+        return None
+    body: dict[str, Any] = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": labels.child_metadata(server, server.name),
+        "spec": {
+            "podSelector": {"matchLabels": {labels.NAME: server.name}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": _ingress(server, surroundings.prometheus_namespace),
+        },
+    }
+    if policy.egress:
+        body["spec"]["egress"] = copy.deepcopy(list(policy.egress))
+    return body  # without a rule, nothing goes out: no source of a model needs the network
+
+
+def _ingress(server: ModelServer, prometheus_namespace: str) -> list[dict[str, Any]]:
+    """Let clients in to the API and Prometheus to the metrics; they may share one port."""
+    metrics_port = server.spec.server.metrics_port
+    clients = server.spec.network_policy.from_
+    if clients is None:
+        ports = [PORT] if metrics_port is None else [PORT, metrics_port]
+        return [{"ports": [_tcp(port) for port in ports]}]
+    rules: list[dict[str, Any]] = [
+        {"ports": [_tcp(PORT)], "from": copy.deepcopy(list(clients))},
+    ]
+    if prometheus_namespace:
+        name = {"matchLabels": {_NAMESPACE_NAME: prometheus_namespace}}
+        prometheus = {"namespaceSelector": name}
+        rules.append({"ports": [_tcp(metrics_port or PORT)], "from": [prometheus]})
+    return rules
+
+
+def _tcp(port: int) -> dict[str, Any]:
+    return {"port": port, "protocol": "TCP"}

@@ -1,0 +1,143 @@
+"""No client can make it answer 5xx, tell what is inside, or grow."""
+
+import json
+import re
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from runtime.hostile_requests import Hostile, hostile_requests
+from runtime.process import BUNDLED, Process, running
+
+EXTRA_BYTES = 20_000_000
+PROBE_SECONDS = 0.5
+"""Far below the 3 s of a readiness probe; how far, `make bench-runtime` measures."""
+
+_INSIDE = re.compile(rb"Traceback|File \"|site-packages|modelserver_runtime|pydantic|msgspec")
+
+
+def _row() -> dict[str, float]:
+    manifest = json.loads((BUNDLED / "manifest.json").read_text())
+    names = [feature["name"] for feature in manifest["signature"]["features"]]
+    return dict(zip(names, manifest["golden"]["rows"][3], strict=True))
+
+
+HOSTILE = hostile_requests(_row())
+
+
+@pytest.fixture(scope="module")
+def attacked() -> Iterator[Process]:
+    """A server with small limits, so that reaching them is cheap."""
+    with running(
+        max_body_bytes="65536",
+        accept_gzip="true",
+        receive_timeout_seconds="2",
+        keep_alive_seconds="1",
+        max_batch_rows="100",
+    ) as process:
+        process.wait_ready()
+        yield process
+
+
+def exchange(process: Process, content: bytes) -> bytes:
+    """Send *content*, say that nothing follows, and return all that comes back."""
+    address = urlsplit(process.url())
+    with socket.create_connection((address.hostname, address.port), timeout=8) as client:
+        try:
+            client.sendall(content)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it answered before it had everything
+        return _read_all(client)
+
+
+def _read_all(client: socket.socket) -> bytes:
+    received = b""
+    try:
+        while part := client.recv(65536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def test_there_are_enough_of_them() -> None:
+    """And each has a name of its own."""
+    assert len(HOSTILE) >= 200
+    assert len({hostile.name for hostile in HOSTILE}) == len(HOSTILE)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda hostile: hostile.name)
+def test_a_hostile_request_is_the_clients_mistake(attacked: Process, hostile: Hostile) -> None:
+    """Every answer is a 2xx or 4xx, an error has our format, and nothing of ours is told."""
+    answer = exchange(attacked, hostile.content)
+    statuses = [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", answer, re.MULTILINE)]
+    assert statuses, "the connection was closed without a word"
+    assert statuses[0] in hostile.statuses
+    assert all(status < 500 for status in statuses)
+    if statuses[0] >= 400:
+        assert not _INSIDE.search(answer)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if body and b"content-type: application/json" in head.lower() and len(statuses) == 1:
+            told = json.loads(body)
+            assert {"error", "details", "timestamp", "request_id"} <= set(told)
+
+
+def test_all_of_them_together_cost_no_memory_and_leave_no_trace() -> None:
+    """Sent three times over: no growth, no 5xx, no traceback, and it still answers."""
+    with running(
+        max_body_bytes="65536", accept_gzip="true", receive_timeout_seconds="2"
+    ) as process:
+        url = process.wait_ready()
+        for hostile in HOSTILE:
+            exchange(process, hostile.content)
+        before = process.resident_bytes()
+        for hostile in [*HOSTILE, *HOSTILE]:
+            exchange(process, hostile.content)
+        assert process.resident_bytes() - before < EXTRA_BYTES
+        assert httpx.post(f"{url}/predict", json=_row()).status_code == 200
+        metrics = httpx.get(f"{url}/metrics").text
+        assert re.findall(r'status="5\d\d"} (?!0\.0)', metrics) == []
+        assert not [line for line in process.stderr if "Traceback" in line or '"status": 5' in line]
+
+
+def test_bodies_that_are_too_large_cost_no_memory_and_delay_no_probe() -> None:
+    """40 MiB against a limit of 8, and a gibibyte in a gzip, while /health is asked."""
+    bomb, packed = _gibibyte_in_gzip(), {"content-encoding": "gzip"}
+    with running(accept_gzip="true") as process:
+        url = process.wait_ready()
+        httpx.post(f"{url}/predict", content=bomb, headers=packed)
+        before = process.resident_bytes()
+        with ThreadPoolExecutor(1) as beside:
+            stop = threading.Event()
+            slowest = beside.submit(_slowest_health, url, stop)
+            for _ in range(5):
+                assert httpx.post(f"{url}/predict", content=b"x" * (40 << 20)).status_code == 413
+                assert httpx.post(f"{url}/predict", content=bomb, headers=packed).status_code == 413
+            stop.set()
+        assert process.resident_bytes() - before < EXTRA_BYTES
+        assert slowest.result() < PROBE_SECONDS
+
+
+def _gibibyte_in_gzip() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    part = b"\0" * (1 << 20)
+    return b"".join(packer.compress(part) for _ in range(1024)) + packer.flush()
+
+
+def _slowest_health(url: str, stop: threading.Event) -> float:
+    """Ask until *stop*; return the second longest wait, as one may be the scheduler's."""
+    waits = [0.0, 0.0]
+    with httpx.Client() as client:
+        while not stop.is_set():
+            started = time.monotonic()
+            assert client.get(f"{url}/health").status_code == 200
+            waits.append(time.monotonic() - started)
+    return sorted(waits)[-2]
