@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -49,6 +48,12 @@ _PARAMETERS: Final = {
 _LIST_AGAIN: Final = {"type": "ERROR", "object": {"code": 410, "message": "list again"}}
 _SILENT_SECONDS: Final = 70.0
 """The API server sends a bookmark about every minute: a watch that says less has died."""
+
+_TURNS: Final = 100
+"""
+Of the event loop, before kopf learns of a kind: whoever starts the watches must be waiting by
+then, or never hears of it. Stock kopf is saved by the time that the API server takes to answer.
+"""
 
 _BACKBONE: Final = (  # kopf waits for these before it starts; neither is watched
     references.Resource("", "v1", "namespaces", namespaced=False),
@@ -89,6 +94,7 @@ _FAULTS: Final = (
     KeyError,  # what came was JSON, but no event or no object
     TypeError,
     AttributeError,
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
 )
 
 
@@ -104,14 +110,17 @@ class Guard:
     Args:
         listener: who is told.
         backoff_scale: multiplies every pause, and the silence after which a watch has died.
+        alive: called whenever something comes of a watch, be it a fault or silence.
     """
 
     listener: Listener
     backoff_scale: float = 1.0
+    alive: Callable[[], None] = lambda: None
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
     async def back_off(self, plural: str, namespace: str | None, why: str) -> None:
         """Wait 0.5 to 1 s after the first failure in a row, at most 5 s after the fourth."""
+        self.alive()
         self.listener.failed(plural, namespace, why)
         self.failures[plural, namespace] += 1
         longest = min(5.0, 0.5 * 2 ** min(self.failures[plural, namespace], 10))
@@ -150,18 +159,23 @@ def install() -> None:
 
 
 async def revise(
+    guard: Guard,
     group: str,
     registry: kopf.OperatorRegistry,
     settings: kopf.OperatorSettings,
     insights: references.Insights,
 ) -> None:
     """Have a running operator ask its listener again which kinds of *group* to watch."""
-    await observation.process_discovered_resource_event(
-        raw_event={"type": "MODIFIED", "object": {"spec": {"group": group}}},
-        registry=registry,
-        settings=settings,
-        insights=insights,
-    )
+    before = _guard.set(guard)
+    try:
+        await observation.process_discovered_resource_event(
+            raw_event={"type": "MODIFIED", "object": {"spec": {"group": group}}},
+            registry=registry,
+            settings=settings,
+            insights=insights,
+        )
+    finally:
+        _guard.reset(before)
 
 
 def _check() -> None:
@@ -221,6 +235,7 @@ async def _next(stream: Any, guard: Guard) -> dict[str, Any] | None:
     Kopf's own inactivity_timeout may strike while an event is worked on, and end the watch.
     """
     try:
+        guard.alive()
         async with asyncio.timeout(_SILENT_SECONDS * guard.backoff_scale):
             event: dict[str, Any] = await anext(stream)
     except (StopAsyncIteration, TimeoutError):
@@ -266,6 +281,8 @@ async def _scan(
     guard = _guard.get()
     if guard is None:
         return await _stock_scan(settings=settings, logger=logger, groups=groups)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
     kinds = (
         references.Resource(
             kind.group,
@@ -282,21 +299,12 @@ async def _scan(
 
 async def _all_tasks(*, ignored: Collection[aiotasks.Task] = frozenset()) -> set[aiotasks.Task]:
     """
-    Name kopf's own tasks.
+    Name no task.
 
-    When it ends, for whatever reason, kopf cancels every task that was made since it began: ours
-    too, among them the workers and the leader.
+    When it ends, for whatever reason, kopf cancels every task that was made since it began, those
+    that it has already ended and ours too, among them the workers and the leader.
     """
-    tasks = await _stock_all_tasks(ignored=ignored)
-    return {task for task in tasks if _is_kopfs(task)}
-
-
-_KOPF_FOLDER: Final = str(Path(inspect.getfile(kopf)).parent)
-
-
-def _is_kopfs(task: aiotasks.Task) -> bool:
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and code.co_filename.startswith(_KOPF_FOLDER)
+    return set() if _guard.get() is not None else {*await _stock_all_tasks(ignored=ignored)}
 
 
 def _words(error: Any) -> str:

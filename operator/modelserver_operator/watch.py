@@ -60,8 +60,9 @@ class Watch:
         self._metrics = metrics
         self._namespaces: tuple[str | None, ...] = (*namespaces,) or (None,)
         self._identity = peering.Identity(identity)  # kopf would ask for a user name: we have none
-        self._session = session
-        self._backoff_scale = backoff_scale
+        self._open = session
+        self._session: aiohttp.ClientSession | None = None
+        self._guard = kopf_hardening.Guard(self, backoff_scale)
         self._stop = asyncio.Event()
         self._by_plural: Mapping[str, Kind] = {kind.plural: kind for kind in WATCHED}
         self._kinds = set(ALWAYS_WATCHED)
@@ -85,15 +86,17 @@ class Watch:
         reasons = sorted({self._troubles[place] for place in missing if place in self._troubles})
         return f"not listed yet: {', '.join(plurals)}" + "".join(f"; {why}" for why in reasons)
 
-    async def run(self, on_started: Callable[[], None]) -> None:
+    async def run(self, on_started: Callable[[], None], alive: Callable[[], None]) -> None:
         """
         Watch until `stop`; raises what kopf raises.
 
         Args:
             on_started: called when kopf has set up its signal handlers, to take them back: kopf
                 would wait for our tasks before it returns, and they must end first.
+            alive: called while the watches go on, at least once in a minute or two.
         """
-        kopf_hardening.protect(kopf_hardening.Guard(self, self._backoff_scale))
+        self._guard.alive = alive
+        kopf_hardening.protect(self._guard)
         started = asyncio.Event()
         taking = asyncio.ensure_future(_then(started, on_started))
         self._insights = references.Insights()
@@ -111,6 +114,8 @@ class Watch:
             )
         finally:
             taking.cancel()
+            if self._session is not None:
+                await self._session.close()
 
     def stop(self) -> None:
         """Have `run` return."""
@@ -173,7 +178,9 @@ class Watch:
             log.warning("watch broken off", kind=kind.name, watched_namespace=namespace, error=why)
 
     async def _revise(self, kind: Kind) -> None:
-        await kopf_hardening.revise(kind.group, self._registry, self._settings, self._insights)
+        await kopf_hardening.revise(
+            self._guard, kind.group, self._registry, self._settings, self._insights
+        )
 
     def _registered(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()  # comes without a login handler
@@ -184,9 +191,9 @@ class Watch:
             )
         return registry
 
-    def _login(self, **_: object) -> kopf.AiohttpSession:
-        server, session = self._session()
-        return kopf.AiohttpSession(server=server, aiohttp_session=session)
+    async def _login(self, **_: object) -> kopf.AiohttpSession:
+        server, self._session = self._open()
+        return kopf.AiohttpSession(server=server, aiohttp_session=self._session)
 
 
 def _never(**_: object) -> None:

@@ -19,6 +19,7 @@ PODS: Any = SimpleNamespace(plural="pods")
 LIST_AGAIN = {"type": "ERROR", "object": {"code": 410, "message": "list again"}}
 FAULTS = [
     pytest.param(aiohttp.ClientPayloadError("reset"), id="a reset"),
+    pytest.param(RuntimeError("Connection closed."), id="a reset between two reads"),
     pytest.param(json.JSONDecodeError("x", "garbage", 0), id="a line that is no JSON"),
     pytest.param(errors.APIError(None, status=500, headers={}), id="an error of the API server"),
     pytest.param(errors.APIForbiddenError(None, status=403, headers={}), id="a right taken away"),
@@ -251,14 +252,13 @@ async def test_what_there_is_to_watch_is_not_asked_of_the_api_server(listener):
     assert everything == {"services", "servicemonitors", "namespaces", "customresourcedefinitions"}
 
 
-async def test_kopf_ends_no_task_but_its_own():
+@pytest.mark.usefixtures("listener")
+async def test_kopf_ends_no_task_of_ours():
     """When it ends it would cancel the leader and the workers, too."""
     ours = asyncio.ensure_future(asyncio.Event().wait())
-    kopfs = asyncio.ensure_future(aiotasks.wait([ours]))
-    assert await kopf_hardening._all_tasks() == {kopfs}
-    assert await kopf_hardening._all_tasks(ignored={kopfs}) == set()
+    assert ours in await kopf_hardening._stock_all_tasks()
+    assert await kopf_hardening._all_tasks() == set()
     ours.cancel()
-    await kopfs
 
 
 def test_it_is_installed_once(monkeypatch):

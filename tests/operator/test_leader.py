@@ -20,10 +20,12 @@ class MemoryLeases:
         self.lease: dict[str, Any] | None = None
         self.down: set[str] = set()
         self.hangs = False
+        self.reads = 0
         self._versions = map(str, itertools.count(1))
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Give it as it is."""
+        self.reads += 1
         return self.lease
 
     async def create_lease(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +36,8 @@ class MemoryLeases:
 
     async def replace_lease(self, body: dict[str, Any]) -> dict[str, Any]:
         """Refuse what was read before the last write."""
-        assert self.lease is not None
+        if self.lease is None:
+            raise StalePicture("gone")
         if body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise StalePicture("changed")
         return await self._store(body)
@@ -80,10 +83,11 @@ class Candidates:
         self.leases, self.journal = leases, Journal()
         self.metrics = {who: Metrics(CollectorRegistry()) for who in "ab"}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.leaders: dict[str, Leader] = {}
 
     def start(self, who: str) -> None:
         """Have *who* stand."""
-        leader = Leader(
+        leader = self.leaders[who] = Leader(
             self.leases,
             "system",
             "lease",
@@ -168,6 +172,50 @@ async def test_a_renewal_that_hangs_counts_as_none(candidates):
     await candidates.until(seconds=0.9)  # before a second candidate could have it
     candidates.leases.hangs = False
     await candidates.until("a")
+
+
+async def test_the_end_is_known_in_advance_and_kept(candidates):
+    """No work goes on past it, also while a renewal hangs; a write can be fitted in before it."""
+    candidates.start("a")
+    await candidates.until("a")
+    now = asyncio.get_running_loop().time
+    until = candidates.leaders["a"].may_write_until()
+    assert now() < until <= now() + 0.4
+    candidates.leases.hangs = True
+    until = candidates.leaders["a"].may_write_until()
+    await candidates.until()
+    assert now() <= until + 0.05
+    assert candidates.leaders["a"].may_write_until() < now()
+
+
+async def test_who_sees_another_name_stops_at_once(candidates):
+    """An administrator may give the Lease to somebody else."""
+    candidates.start("a")
+    await candidates.until("a")
+    lease = candidates.leases.lease
+    given = {**lease, "spec": {**lease["spec"], "holderIdentity": "b"}}
+    await candidates.leases.replace_lease(given)
+    await candidates.until(seconds=0.3)
+
+
+async def test_a_lease_that_was_deleted_is_made_anew(candidates):
+    """And nobody stops working for it."""
+    candidates.start("a")
+    await candidates.until("a")
+    candidates.leases.lease = None
+    await asyncio.sleep(0.3)
+    assert candidates.leases.holder == "a"
+    assert candidates.journal.terms == ["a"]
+
+
+async def test_a_renewal_is_one_request(candidates):
+    """Upon our own last write; who stands by reads."""
+    candidates.start("a")
+    await candidates.until("a")
+    await asyncio.sleep(0.1)
+    reads = candidates.leases.reads
+    await asyncio.sleep(0.3)
+    assert candidates.leases.reads == reads
 
 
 async def test_a_failed_renewal_or_two_change_nothing(candidates):

@@ -41,6 +41,8 @@ def test_help_names_every_option_and_the_environment(capsys):
     [
         pytest.param(["--log-format", "xml"], {}, id="an option"),
         pytest.param([], {"MODELSERVER_OPERATOR_LOG_FORMAT": "xml"}, id="the environment"),
+        pytest.param(["--max-requests-per-second", "0"], {}, id="no requests at all"),
+        pytest.param(["--backoff-scale", "inf"], {}, id="never again"),
         pytest.param([], {"MODELSERVER_OPERATOR_PORT": "http"}, id="a port that is no number"),
     ],
 )

@@ -1,13 +1,14 @@
 """Background work goes on whatever ends it."""
 
 import asyncio
+import time
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
 from modelserver_operator.metrics import Metrics
-from modelserver_operator.supervision import contained, supervise
+from modelserver_operator.supervision import Pulse, contained, supervise
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +76,15 @@ async def test_contained_says_whether_it_went_well(logged):
     loop = Loop(failures=1)
     assert [await contained("work", loop), await contained("work", loop)] == [False, True]
     assert [(line["event"], line["what"]) for line in logged] == [("unforeseen error", "work")]
+
+
+async def test_a_loop_that_hangs_is_named():
+    """It looks alive from outside; a restart of the process mends it."""
+    pulse = Pulse()
+    beat = pulse.beats("leader", 0.05)
+    pulse.beats("sweep", 60)
+    assert pulse.silent() == ""
+    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.1)
+    assert pulse.silent() == "leader has not gone on for 0 s"
+    beat()
+    assert pulse.silent() == ""
