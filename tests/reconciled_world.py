@@ -16,7 +16,9 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.cluster import _as_our_error
 from modelserver_operator.errors import StalePicture
+from modelserver_operator.events import Recorder
 from modelserver_operator.kinds import MODEL_SERVER, REPLICA_SET, Kind
+from modelserver_operator.memory import Memory
 from modelserver_operator.reconcile import Outcome, Settings, reconcile
 from modelserver_operator.store import Key, Store
 
@@ -90,6 +92,15 @@ class MemoryCluster:
         """Keep it."""
         self.events.append(body)
 
+    async def patch_event(self, namespace: str, name: str, patch: Body) -> None:
+        """Count up the one of that name."""
+        event = next(e for e in self.events if e["metadata"]["name"] == name)
+        event |= patch
+
+    async def list_pod_events(self, namespace: str, uid: str) -> list[Body]:
+        """Nobody has told anything."""
+        return []
+
     def _write(self, what: str, kind: Kind) -> None:
         self.writes.append(what)
         if kind.name in self.refuses:
@@ -119,6 +130,7 @@ class World:
 
     def __init__(self, *, serves_monitoring: bool = False, **spec: Any) -> None:
         self.store, self.cluster = Store(), MemoryCluster()
+        self.memory = Memory(Recorder("test"))
         self.settings = Settings(
             "localhost/runtime:1", "test", now=lambda: CLOCK, prometheus_namespace="monitoring"
         )
@@ -164,7 +176,7 @@ class World:
         if told:
             self.tell()
         self.cluster.writes.clear()
-        return await reconcile(KEY, self.store, self.cluster, self.settings)
+        return await reconcile(KEY, self.store, self.cluster, self.settings, self.memory)
 
     async def settle(self, *, problems: bool = False) -> None:
         """

@@ -17,10 +17,11 @@ from modelserver_operator.errors import (
     ReconcileError,
     StalePicture,
 )
-from modelserver_operator.kinds import EVENT, LEASE, MODEL_SERVER, Kind
+from modelserver_operator.kinds import CORE_EVENT, EVENT, LEASE, MODEL_SERVER, Kind
 from modelserver_operator.labels import FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.ratelimit import TokenBucket
+from modelserver_operator.reasons import Refusal
 from modelserver_operator.session import load_configuration, open_session
 
 _JSON: Final = "application/json"
@@ -193,6 +194,19 @@ class Cluster:
         """Post an events.k8s.io/v1 Event."""
         await self._send("event", "POST", EVENT, body["metadata"]["namespace"], body=body)
 
+    async def patch_event(self, namespace: str, name: str, patch: Body) -> None:
+        """Merge *patch* into an Event; raises `StalePicture` where it is gone."""
+        await self._send(
+            "event", "PATCH", EVENT, namespace, name, body=patch, content_type=_MERGE_PATCH
+        )
+
+    async def list_pod_events(self, namespace: str, uid: str) -> list[Body]:
+        """List the core Events of one pod; raises `ChildRefused` where we may not."""
+        query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": str(_PAGE)}
+        answer = await self._send("list", "GET", CORE_EVENT, namespace, query=query)
+        items: list[Body] = answer.get("items") or []
+        return items
+
     async def read_lease(self, namespace: str, name: str) -> Body | None:
         """Read a Lease; None where there is none."""
         return await self.get(LEASE, namespace, name)
@@ -297,7 +311,7 @@ def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -
     return ApiUnavailable(f"{kind.name}: HTTP {status} {message or reason}", seconds)
 
 
-def _why_refused(status: int, message: str) -> str:
+def _why_refused(status: int, message: str) -> Refusal:
     """Give the reason of `Accepted`."""
     if status == 403:  # noqa: PLR2004
         return "QuotaExceeded" if "exceeded quota" in message else "Forbidden"

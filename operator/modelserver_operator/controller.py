@@ -15,7 +15,9 @@ from modelserver_operator.errors import (
     ReconcileError,
     StalePicture,
 )
+from modelserver_operator.events import Recorder
 from modelserver_operator.kinds import Kind
+from modelserver_operator.memory import Memory
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.reconcile import Cluster, Outcome, Settings, reconcile
 from modelserver_operator.store import Body, Key, Store
@@ -54,6 +56,7 @@ class Controller:
         self.queue = Workqueue[Key](scale=self.backoff_scale)
         self._leading = False
         self._terminating: dict[str, float] = {}
+        self._memory = Memory(Recorder(self.settings.instance))
         self.metrics.observe_queue(self.queue.__len__, self.queue.oldest_seconds)
         self.metrics.observe_store(self.store.count_keys)
 
@@ -116,7 +119,7 @@ class Controller:
             return
         started, result = time.monotonic(), "error"
         try:
-            outcome = await reconcile(key, self.store, self.cluster, self.settings)
+            outcome = await reconcile(key, self.store, self.cluster, self.settings, self._memory)
         except NamespaceTerminating:
             result = "terminating"
             self._be_quiet(key)
@@ -151,14 +154,14 @@ class Controller:
         tell("reconcile will be tried again", error=str(error), seconds=round(seconds, 2))
 
     def _look_again(self, key: Key, outcome: Outcome) -> None:
-        if not outcome.problems:
-            self.queue.forget_failures(key)
-            return
         waits = [problem.look_again_seconds for problem in outcome.problems]
-        if all(wait is not None for wait in waits):
-            self.queue.add_after(key, min(wait for wait in waits if wait is not None))
-        else:
+        if None in waits:
             self.queue.retry(key)
+        elif not waits:
+            self.queue.forget_failures(key)
+        known = [wait for wait in (*waits, outcome.look_again_seconds) if wait is not None]
+        if known:
+            self.queue.add_after(key, min(known))
 
     def _be_quiet(self, key: Key) -> None:
         """Its objects go one by one, and each would have us try to make it anew."""

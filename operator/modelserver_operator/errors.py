@@ -9,6 +9,8 @@ What can go wrong while a ModelServer is reconciled, and what we do about each.
   + ApiUnavailable        transient: try again with backoff, the status keeps what it says
 """
 
+from modelserver_operator.reasons import Refusal
+
 
 class ReconcileError(Exception):
     """A reconcile could not do all it meant to do."""
@@ -23,10 +25,10 @@ class ChildRefused(ReconcileError):
     A child cannot be made or changed.
 
     Attributes:
-        reason: the reason `Accepted` gives: CamelCase, listed in `docs/operations.md`.
+        reason: the reason that `Accepted` gives.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Refusal, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 

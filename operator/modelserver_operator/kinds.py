@@ -34,5 +34,6 @@ SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "service
 REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets")
 POD = Kind("", "v1", "Pod", "pods")
 
+CORE_EVENT = Kind("", "v1", "Event", "events")
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")

@@ -1,34 +1,35 @@
 """The flow: what one ModelServer should have, what it has, the writes between, and its status."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from modelserver_operator import labels
+from modelserver_operator import labels, lenient
 from modelserver_operator.api import ModelServer
 from modelserver_operator.carry_out import ChildWriter, carry_out
 from modelserver_operator.children import desired_children
+from modelserver_operator.children.disruption import guaranteed_pods
 from modelserver_operator.children.surroundings import Surroundings
-from modelserver_operator.conditions import Facts, Problem
-from modelserver_operator.errors import InvalidSpec, ReconcileError
-from modelserver_operator.events import events_for
+from modelserver_operator.conditions import Facts, Problem, silent_pods
+from modelserver_operator.errors import InvalidSpec
+from modelserver_operator.events import EventWriter
 from modelserver_operator.kinds import DEPLOYMENT, MODEL_SERVER
+from modelserver_operator.memory import Memory
 from modelserver_operator.plan import Plan, make_plan
-from modelserver_operator.status import next_status
+from modelserver_operator.pod_events import EventReader
+from modelserver_operator.status import StatusChange, next_status
 from modelserver_operator.store import ChildId, Key, Observed, Store
+from modelserver_operator.workload import Workload
 
 
-class Cluster(ChildWriter, Protocol):
+class Cluster(ChildWriter, EventReader, EventWriter, Protocol):
     """What a reconcile asks of the API server; `cluster.py` has the real one."""
 
     async def patch_status(
         self, server: Mapping[str, Any], status: dict[str, Any]
     ) -> dict[str, Any]:
         """Merge *status* into that of *server*; return the whole ModelServer."""
-
-    async def create_event(self, body: dict[str, Any]) -> None:
-        """Post an Event."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,14 @@ class Outcome:
         writes: how many objects were written, Events not counted.
         problems: what is in the way of the spec; look again.
         repaired: kinds of children that were set right though nothing new was asked of them.
+        look_again_seconds: when pods will have been at the same thing for so long that more can be
+            said, though nothing changes; or None.
     """
 
     writes: int = 0
     problems: tuple[Problem, ...] = ()
     repaired: tuple[str, ...] = ()
+    look_again_seconds: float | None = None
 
     @property
     def result(self) -> str:
@@ -74,7 +78,9 @@ class Outcome:
         return "changed" if self.writes else "unchanged"
 
 
-async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings) -> Outcome:
+async def reconcile(
+    key: Key, store: Store, cluster: Cluster, settings: Settings, memory: Memory
+) -> Outcome:
     """
     Bring what *key* has to what it should have.
 
@@ -93,9 +99,11 @@ async def reconcile(key: Key, store: Store, cluster: Cluster, settings: Settings
         surroundings = gather_surroundings(server, observed, settings)
         plan = make_plan(server, desired_children(server, surroundings), observed)
         writes, problems = await carry_out(plan, server, store, cluster)
-    facts = gather_facts(store.view(key), problems)
-    writes += await report(observed.server, server, facts, store, cluster, settings)
-    return Outcome(writes, tuple(problems), plan.repairs)
+    facts = gather_facts(store.view(key), server, problems)
+    heard = await memory.pod_events.hear(silent_pods(facts), cluster, settings.now())
+    change = next_status(observed.server, server, replace(facts, heard=heard), settings.now())
+    writes += await report(observed.server, change, store, cluster, settings, memory)
+    return Outcome(writes, tuple(problems), plan.repairs, heard.look_again_seconds)
 
 
 def gather_surroundings(
@@ -126,36 +134,48 @@ def runtime_image(server: ModelServer, observed: Observed, default: str) -> str:
     return default
 
 
-def gather_facts(observed: Observed, problems: list[Problem]) -> Facts:
-    """Take what the conditions are computed from; also where the spec could not be parsed."""
-    server = observed.server or {}
-    name = server.get("metadata", {}).get("name", "")
+def gather_facts(
+    observed: Observed, server: ModelServer | None, problems: Sequence[Problem]
+) -> Facts:
+    """
+    Take what the conditions are computed from.
+
+    Args:
+        observed: what was seen after the writes.
+        server: the parsed resource; None where the spec is invalid: what was promised before is
+            then taken from the children, which stay.
+        problems: what was refused.
+    """
+    body = observed.server or {}
+    name = lenient.text(body, "metadata", "name")
+    deployment = observed.children.get(ChildId(DEPLOYMENT.name, name))
+    if lenient.controller_uid(deployment) != lenient.text(body, "metadata", "uid"):
+        deployment = None  # a stranger's, with our labels
+    workload = Workload(deployment, observed.replica_sets, observed.pods)
+    least = workload.wanted
+    autoscaler = observed.children.get(ChildId("HorizontalPodAutoscaler", name))
+    if autoscaler is not None:
+        least = min(least, max(1, lenient.count(autoscaler, "spec", "minReplicas")))
     return Facts(
         problems=problems,
-        deployment=observed.children.get(ChildId(DEPLOYMENT.name, name)),
-        replica_sets=observed.replica_sets,
-        pods=observed.pods,
-        suspended=bool(server.get("spec", {}).get("suspend")),
+        workload=workload,
+        guaranteed=guaranteed_pods(server, workload.wanted) if server else max(1, least - 1),
+        least=least,
+        suspended=lenient.mapping(body, "spec").get("suspend") is True,
     )
 
 
 async def report(  # noqa: PLR0913 - the last step needs what all others made
-    body: dict[str, Any],
-    server: ModelServer | None,
-    facts: Facts,
+    body: Mapping[str, Any],
+    change: StatusChange,
     store: Store,
     cluster: Cluster,
     settings: Settings,
+    memory: Memory,
 ) -> int:
     """Store the status if it differs, then speak of what turned; return the writes (0 or 1)."""
-    now = settings.now()
-    change = next_status(body, server, facts, now)
     if not change.patch:
         return 0
     store.put(MODEL_SERVER, await cluster.patch_status(body, change.patch))
-    for event in events_for(body, change.turned, settings.instance, now):
-        try:
-            await cluster.create_event(event)
-        except ReconcileError:  # an Event is a courtesy: the status has been stored
-            break
+    await memory.recorder.tell(body, change.turned, cluster, settings.now())
     return 1

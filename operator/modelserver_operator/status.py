@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from modelserver_operator import labels
+from modelserver_operator import labels, lenient
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children.service import url
 from modelserver_operator.conditions import Facts, Finding, conditions
-
-_COUNTS = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
 
 
 class StatusChange(NamedTuple):
@@ -32,19 +30,23 @@ def next_status(
         facts: what was seen after the writes.
         now: the time that a condition gets which turned in this very pass.
     """
-    stored = body.get("status", {})
+    stored = lenient.mapping(body, "status")
+    workload = facts.workload
     findings = conditions(facts)
     wanted: dict[str, Any] = {
         "observedGeneration": body["metadata"]["generation"],
-        **{name: facts.count(name) for name in _COUNTS},
-        "readyPods": f"{facts.count('readyReplicas')}/{facts.wanted}",
+        "replicas": workload.replicas,
+        "readyReplicas": workload.ready,
+        "updatedReplicas": workload.updated,
+        "availableReplicas": workload.available,
+        "readyPods": f"{workload.ready}/{workload.wanted}",
         "conditions": [_condition(finding, stored, body, now) for finding in findings],
     }
     if server is not None:
         wanted |= _identity(server)
-    if facts.deployment is not None:
-        annotations = facts.deployment["metadata"].get("annotations", {})
-        wanted["image"] = annotations.get(labels.RESOLVED_IMAGE, "")
+    if workload.exists:
+        annotations = lenient.mapping(workload.deployment, "metadata", "annotations")
+        wanted["image"] = lenient.text(annotations, labels.RESOLVED_IMAGE)
     patch = {name: value for name, value in wanted.items() if stored.get(name) != value}
     if "model" in patch:  # a merge keeps what it is not told to remove
         patch["model"] = {"version": None, "digest": None, **patch["model"]}
@@ -66,16 +68,16 @@ def _condition(
 ) -> dict[str, Any]:
     """Add generation and time; the time moves only when the condition's status does."""
     before = _stored_condition(finding, stored)
-    same = before.get("status") == finding.status
+    since = lenient.text(before, "lastTransitionTime")
+    if before.get("status") != finding.status or not since:
+        since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "type": finding.type,
         "status": finding.status,
         "reason": finding.reason,
         "message": finding.message,
         "observedGeneration": body["metadata"]["generation"],
-        "lastTransitionTime": before["lastTransitionTime"]
-        if same
-        else now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": since,
     }
 
 
@@ -85,5 +87,4 @@ def _has_turned(finding: Finding, stored: Mapping[str, Any]) -> bool:
 
 
 def _stored_condition(finding: Finding, stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = [c for c in stored.get("conditions", ()) if c["type"] == finding.type]
-    return found[0] if found else {}
+    return lenient.condition({"status": stored}, finding.type)

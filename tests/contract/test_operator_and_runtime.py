@@ -1,6 +1,7 @@
 """What the operator puts into a pod is what the runtime understands."""
 
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import yaml
@@ -10,8 +11,10 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.children.configmap import runtime_environment
 from modelserver_operator.children.pod import pod_template
+from modelserver_operator.reasons import RuntimeReason
 from modelserver_operator.watch import WATCHED
 from modelserver_runtime.app import create_app
+from modelserver_runtime.errors import LoadError
 from modelserver_runtime.settings import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,3 +85,11 @@ def test_the_chart_grants_what_children_need_and_no_more() -> None:
     assert not any("*" in (*key, *granted) for key, granted in verbs.items())
     assert not any(resource == "secrets" for _, resource in verbs)
     assert verbs["", "pods"] == {"get", "list", "watch"}
+    assert verbs["", "events"] == {"list"}
+    assert verbs["events.k8s.io", "events"] == {"create", "patch"}
+
+
+def test_every_reason_of_the_runtime_is_known_to_the_operator() -> None:
+    """Another word would be taken for the last line of somebody's log."""
+    told = {error.__name__ for error in LoadError.__subclasses__()} | {"InvalidSetting"}
+    assert told == set(get_args(RuntimeReason))

@@ -9,14 +9,20 @@ import modelserver_make as make
 from modelserver_operator.api import ModelServer, ModelServerStatus
 from modelserver_operator.conditions import Facts, Problem
 from modelserver_operator.status import StatusChange, next_status
+from status_cases import CASES
+from workload_make import workload
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=5)
 ALL = ["Accepted", "Available", "Ready", "Stalled"]
 
-GOOD = Facts(deployment=make.deployment())
-HALF = Facts(deployment=make.deployment(updated=1, total=3, progressing="ReplicaSetUpdated"))
-LESS = Facts(deployment=make.deployment(updated=2, total=3, progressing="ReplicaSetUpdated"))
+GOOD = Facts(workload=workload())
+HALF = Facts(
+    workload=workload(updated=1, available=0, old=2, progress="ReplicaSetUpdated"), least=2
+)
+LESS = Facts(
+    workload=workload(updated=2, available=1, old=1, progress="ReplicaSetUpdated"), least=2
+)
 
 
 def change(body: dict[str, Any], facts: Facts, now: datetime = NOON) -> StatusChange:
@@ -29,16 +35,7 @@ def stored(body: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return make.merged(body, {"status": patch})
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [
-        pytest.param(Facts(), id="nothing was seen"),
-        pytest.param(GOOD, id="all is well"),
-        pytest.param(HALF, id="in the middle of a rollout"),
-        pytest.param(Facts(problems=[Problem("NameConflict", "x")]), id="refused"),
-        pytest.param(Facts(deployment=make.deployment(), suspended=True), id="suspended"),
-    ],
-)
+@pytest.mark.parametrize("facts", [pytest.param(c.facts, id=c.name) for c in CASES])
 def test_every_status_keeps_the_rules_of_conditions(facts):
     """All four, once each, of this generation, each with a time, and as the CRD has them."""
     status = change(make.server(generation=7), facts).patch
@@ -86,8 +83,8 @@ def test_another_reason_is_worth_an_event_and_no_new_time():
     """False for another reason is still False."""
     body = make.server()
     body = stored(body, change(body, HALF).patch)
-    stuck = make.deployment(updated=1, total=3, progressing="ProgressDeadlineExceeded")
-    after = change(body, Facts(deployment=stuck), LATER)
+    stuck = workload(updated=1, available=0, old=2, progress="ProgressDeadlineExceeded")
+    after = change(body, Facts(workload=stuck, least=2), LATER)
     assert [(f.type, f.reason) for f in after.turned] == [
         ("Ready", "RolloutStalled"),
         ("Stalled", "RolloutStalled"),
@@ -113,7 +110,25 @@ def test_an_invalid_spec_leaves_what_is_known_of_the_model():
     """The pods still serve it."""
     body = make.server()
     body = stored(body, change(body, GOOD).patch)
-    bad = Facts(problems=[Problem("InvalidSpec", "x")], deployment=make.deployment())
+    bad = Facts(problems=[Problem("InvalidSpec", "x")], workload=workload())
     after = next_status(body, None, bad, LATER)
     assert set(after.patch) == {"conditions"}
     assert stored(body, after.patch)["status"]["model"] == {"name": "web"}
+
+
+def test_counts_are_those_of_the_newest_replica_set_where_the_deployment_lags():
+    """Its controller counts later than the ReplicaSet's; both tell the same in the end."""
+    picture = workload(wanted=3, updated=3, available=2)
+    assert picture.deployment is not None
+    for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"):
+        picture.deployment["status"][name] = 0
+    status = change(make.server(), Facts(workload=picture)).patch
+    counts = [status[n] for n in ("replicas", "updatedReplicas", "availableReplicas", "readyPods")]
+    assert counts == [3, 3, 2, "2/3"]
+
+
+@pytest.mark.parametrize("garbage", [None, 7, "x", [], {"conditions": "none"}, {"conditions": [7]}])
+def test_a_stored_status_of_any_form_is_put_right(garbage):
+    """Somebody else may have written it, or a version of ours that is no more."""
+    body = make.server() | {"status": garbage}
+    assert change(body, GOOD).patch == change(make.server(), GOOD).patch

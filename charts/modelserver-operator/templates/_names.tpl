@@ -46,5 +46,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [get, list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [create, patch]
+- apiGroups: [""] # why a pod is stuck stands nowhere else; asked for one pod at a time, never watched
+  resources: [events]
+  verbs: [list]
 {{- end }}
