@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check test test-unit test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator
+.PHONY: help setup gen check static test test-unit test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,13 +17,14 @@ setup: ## install the development environment into .venv
 gen: setup ## write the CRD, the chart's copy of it and docs/api.md from api.py
 	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
 
-check: setup ## generated files, format, lint, types, import contracts, tests without a cluster
+check: static test-unit ## what `static` checks, and every test that needs no cluster
+
+static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "generated files are up to date" $(VENV)/python scripts/generate.py --check
 	@$(STEP) "format" $(VENV)/ruff format --check
 	@$(STEP) "lint" $(VENV)/ruff check
 	@$(STEP) "types" $(VENV)/mypy
 	@$(STEP) "import contracts" $(VENV)/lint-imports
-	@$(STEP) "tests without a cluster" $(VENV)/pytest -q -m "not cluster"
 
 test-unit: setup ## every test that needs no cluster
 	@$(VENV)/pytest -m "not cluster"
