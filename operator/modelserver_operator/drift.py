@@ -36,8 +36,11 @@ Source: x-kubernetes-map-type in the API server's own /openapi/v3.
 """
 
 _NOTHING: Final = object()
-_ABSENT: Final[Mapping[str, Any]] = {"minReadySeconds": 0}
-"""What is meant where the API server shows no field: it leaves out a zero that is no pointer."""
+_ABSENT: Final[Mapping[str, Any]] = {"egress": [], "minReadySeconds": 0}
+"""
+What is meant where the API server shows no field: it leaves out empty lists, and a zero that is no
+pointer.
+"""
 
 _FILLED_IN: Final = {"protocol": "TCP"}
 """What the API server adds inside such a value where nothing is said."""

@@ -35,8 +35,8 @@ def python(cluster: Cluster, namespace: str, pod: str, program: str) -> bool:
 
 
 def gets(cluster: Cluster, namespace: str, pod: str, url: str) -> bool:
-    """Say whether *pod* gets an answer of *url* within three seconds."""
-    program = f"import urllib.request as u; u.urlopen('{url}', timeout=3)"
+    """Say whether *pod* gets an answer from *url* within three seconds, be it a refusal."""
+    program = f"import requests; requests.get('{url}', timeout=3)"
     return python(cluster, namespace, pod, program)
 
 
@@ -79,7 +79,7 @@ def test_the_policy_blocks_what_it_should_and_nothing_else(
                 cluster.kubectl("-n", place, "wait", f"pod/{name}", "--for=condition=Ready")
             [server] = cluster.listing(namespace, "pods", f"modelserver.dev/name={NAME}")
             address = server["status"]["podIP"]
-            api = f"http://{NAME}.{namespace}.svc/v2/health/ready"
+            api = f"http://{NAME}.{namespace}.svc/"
             metrics = f"http://{address}:{METRICS_PORT}/metrics"
 
             eventually(lambda: gets(cluster, namespace, "client", api), 20)

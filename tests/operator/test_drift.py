@@ -103,3 +103,9 @@ def test_a_zero_that_the_api_server_leaves_out_is_there() -> None:
     assert not covers({"spec": {}}, {"spec": {"minReadySeconds": 10}})
     assert not covers({"spec": {"minReadySeconds": 10}}, {"spec": {"minReadySeconds": 0}})
     assert not covers({"spec": {}}, {"spec": {"maxUnavailable": 0}})
+
+
+def test_an_empty_egress_that_the_api_server_leaves_out_is_there() -> None:
+    """And a rule that somebody added to a policy that lets nothing out is not."""
+    assert covers({"spec": {}}, {"spec": {"egress": []}})
+    assert not covers({"spec": {"egress": [{}]}}, {"spec": {"egress": []}})
