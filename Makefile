@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check static test test-unit test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator
+.PHONY: help setup gen check static test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ setup: ## install the development environment into .venv
 gen: setup ## write the CRD, the chart's copy of it and docs/api.md from api.py
 	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
 
-check: static test-unit ## what `static` checks, and every test that needs no cluster
+check: static test-unit ## what `static` checks, and every test that needs nothing else
 
 static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "generated files are up to date" $(VENV)/python scripts/generate.py --check
@@ -26,13 +26,18 @@ static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "types" $(VENV)/mypy
 	@$(STEP) "import contracts" $(VENV)/lint-imports
 
-test-unit: setup ## every test that needs no cluster
-	@$(VENV)/pytest -m "not cluster"
+test-unit: setup ## every test that needs neither a cluster nor other programs
+	@$(VENV)/pytest -m "not cluster and not programs"
+
+test-programs: setup ## the tests beside a browser, Prometheus and MLflow; fetches what is missing
+	@$(STEP) "programs for tests" scripts/test-programs
+	@$(VENV)/pytest -m programs -v
 
 test-cluster: setup cluster images ## the tests on the real cluster
 	@$(VENV)/pytest -m cluster -v
 
-test: setup cluster images ## every test, on the real cluster too
+test: setup cluster images ## every test, on the real cluster too, and beside a browser, Prometheus and MLflow
+	@$(STEP) "programs for tests" scripts/test-programs
 	@$(VENV)/pytest
 
 cluster: ## a kind cluster of two nodes; builds its node image where no image registry answers

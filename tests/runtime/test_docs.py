@@ -34,8 +34,6 @@ def filled(path: str, operation: dict[str, Any]) -> str:
 def examples(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Every example of a body, with its content type."""
     for content_type, content in operation["requestBody"]["content"].items():
-        if "example" in content:
-            yield content_type, content["example"]
         for example in content.get("examples", {}).values():
             yield content_type, example["value"]
 

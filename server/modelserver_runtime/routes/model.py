@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from modelserver_runtime.routes.answers import FeatureList, Metadata
-from modelserver_runtime.routes.openapi import NEEDS_MODEL, example_row
+from modelserver_runtime.routes.examples import example_row
+from modelserver_runtime.routes.openapi import NEEDS_MODEL
 from modelserver_runtime.serving import Serving
 
 
