@@ -1,5 +1,6 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Annotated, Any
@@ -54,6 +55,8 @@ class Codec:
         self._decode_row = msgspec.json.Decoder(row).decode
         self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
         self._width = len(signature.features)
+        has_only_numbers = signature.is_numeric and not any(f.nullable for f in signature.features)
+        self._pack = struct.Struct(f"{self._width}d").pack if has_only_numbers else None
         self._dtype: type = np.float64 if signature.is_numeric else object
 
     def decode_row(self, body: bytes) -> Rows:
@@ -67,7 +70,10 @@ class Codec:
             row = self._decode_row(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.row_model, body, error) from None
-        return np.array((astuple(row),), dtype=self._dtype)
+        if self._pack is None:
+            return np.array((astuple(row),), dtype=self._dtype)
+        # Half the time of an array made of a tuple.
+        return np.frombuffer(bytearray(self._pack(*astuple(row)))).reshape(1, self._width)
 
     def decode_batch(self, body: bytes) -> Rows:
         """
