@@ -30,7 +30,7 @@ def settle(cluster: Cluster) -> int:
     Namespaces of earlier tests must be gone: in one that is being deleted a child may go before
     its ModelServer, and is asked for again.
     """
-    eventually(lambda: "test-" not in cluster.kubectl("get", "namespaces").stdout, 120)
+    eventually(lambda: "Terminating" not in cluster.kubectl("get", "namespaces").stdout, 120)
     count, since = -1, time.monotonic()
     deadline = since + 120
     while time.monotonic() - since < 10:

@@ -1,9 +1,12 @@
 """Every example in `examples/` is applied as it is, and serves."""
 
 import contextlib
+import ssl
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from cluster_access import ROOT, Cluster, installed_image, post
@@ -99,7 +102,7 @@ BEFORE: dict[str, Before] = {
 }
 
 
-@pytest.mark.parametrize("example", sorted(p.name for p in EXAMPLES.glob("*.yaml")))
+@pytest.mark.parametrize("example", BEFORE)
 def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> None:
     """Whoever copies it starts with something that works."""
     path: Path = EXAMPLES / example
@@ -115,3 +118,38 @@ def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> N
             assert (status, answer["prediction"]) == (200, 1)
         finally:
             cluster.kubectl("delete", "-f", str(path), "--wait=false", "-n", place)
+
+
+def test_the_secured_example_serves_holders_of_a_token(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Made ready as its comment says; over TLS, with the token, and for nobody else."""
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    # 127.0.0.1 besides, where the test's port-forward ends.
+    names = f"subjectAltName=DNS:secured.{namespace}.svc,IP:127.0.0.1"
+    cluster.run(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-days", "1", "-subj", "/CN=secured", "-addext", names),
+        *("-keyout", str(key), "-out", str(certificate)),
+    )
+    token = uuid.uuid4().hex
+    secret = ("-n", namespace, "create", "secret")
+    cluster.kubectl(*secret, "generic", "secured-tokens", f"--from-literal=tokens={token}")
+    cluster.kubectl(*secret, "tls", "secured-tls", f"--cert={certificate}", f"--key={key}")
+    cluster.kubectl("-n", namespace, "apply", "-f", str(EXAMPLES / "secured.yaml"))
+    cluster.wait_ready(namespace, "secured", 90)
+    with (
+        cluster.forward(namespace, "service/secured", 443) as url,
+        httpx.Client(
+            base_url=url.replace("http:", "https:"),
+            verify=ssl.create_default_context(cafile=str(certificate)),
+        ) as client,
+    ):
+        holder = {"Authorization": f"Bearer {token}"}
+        answers = [client.post("/predict", json=ROW, headers=h) for h in (holder, {})]
+    assert [answer.status_code for answer in answers] == [200, 401]
+
+
+def test_no_example_is_forgotten() -> None:
+    """Each has a test that applies it."""
+    assert {path.name for path in EXAMPLES.iterdir()} == {*BEFORE, "secured.yaml"}

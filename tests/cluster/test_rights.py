@@ -26,7 +26,8 @@ class Right(NamedTuple):
 
 def rendered(cluster: Cluster, *settings: str) -> list[dict[str, Any]]:
     """Render the roles of the chart."""
-    command = ("helm", "template", OPERATOR, str(CHART), "--namespace", SYSTEM, *settings)
+    chart = (OPERATOR, str(CHART), "--namespace", SYSTEM, "--kube-version", "1.31")
+    command = ("helm", "template", *chart, *settings)
     bodies = yaml.safe_load_all(cluster.run(*command))
     return [body for body in bodies if body and body["kind"] in ("Role", "ClusterRole")]
 

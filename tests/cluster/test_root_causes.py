@@ -6,15 +6,16 @@ status, an Event, the Deployment's condition or, where the API server refuses a 
 ModelServer itself; that and the condition are seen through watches that began together.
 """
 
+import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import artifacts
 import pytest
-from cluster_access import RESTRICTED, TINY, Cluster, installed_image, model_server
+from cluster_access import RESTRICTED, ROOT, TINY, Cluster, installed_image, model_server
 from diary import Body, Diary, condition_of, says, watched
 
 pytestmark = pytest.mark.cluster
@@ -339,6 +340,32 @@ def test_the_cause_is_named(broken: Broken, trouble: Trouble) -> None:
         broken.diary.wait(
             namespace, "ModelServer", lambda server: says(server, "Stalled", trouble.reason), 20
         )
+
+
+def test_kstatus_reads_them_right(cluster: Cluster, broken: Broken, served: str) -> None:
+    """The library behind Argo CD and Flux says Failed where a person is needed, and only there."""
+    for trouble in TROUBLES:
+        reason = trouble.reason
+        broken.diary.wait(
+            broken.namespaces[trouble.name],
+            "ModelServer",
+            lambda server, reason=reason, kind=trouble.condition: says(server, kind, reason),
+            SHOWN_WITHIN_SECONDS,
+        )
+    live = [
+        cluster.get(broken.namespaces[trouble.name], "modelserver", NAME) for trouble in TROUBLES
+    ]
+    expected = ["Failed" if trouble.stalled else "InProgress" for trouble in TROUBLES]
+    live.append(cluster.get(served, "modelserver", "breast-cancer"))
+    expected.append("Current")
+    assert _verdicts(cluster, live) == expected
+
+
+def _verdicts(cluster: Cluster, objects: Sequence[Body | None]) -> list[str]:
+    """Ask the real library, which is Go's."""
+    program = ROOT / ".build" / "kstatus"
+    cluster.run("go", "-C", str(ROOT / "tests" / "kstatus"), "build", "-o", str(program), ".")
+    return cluster.run(str(program), text="\n".join(map(json.dumps, objects))).split()
 
 
 def _containers(pod: Body) -> list[dict[str, Any]]:
