@@ -138,7 +138,8 @@ def test_mlflows_tracking_server(tmp_path: Path) -> None:
     """The third mode, for real: it knows its default experiment."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    environ = _environment(port, SERVE_MODEL="false")
+    # One worker instead of four: each imports half a gigabyte.
+    environ = _environment(port, SERVE_MODEL="false", MLFLOW_WORKERS="1")
     command = [sys.executable, "-m", "modelserver_runtime"]
     with started(command, tmp_path / "log", lambda: _answers(f"{url}/health"), **environ):
         found = httpx.post(
