@@ -35,6 +35,11 @@ _ANYBODYS: Final = frozenset({"list", "discover"})
 
 _TOO_SHORT_SECONDS: Final = 0.5
 
+_NO_ANSWER: Final = (
+    *(aiohttp.ClientError, TimeoutError, OSError, ValueError),
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
+)
+
 Body = dict[str, Any]
 
 
@@ -137,13 +142,24 @@ class Cluster:
         )
 
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
-        """Delete exactly the object that was seen, not one that has taken its name since."""
+        """
+        Delete exactly the object that was seen, not one that has taken its name since.
+
+        A 404 or 409 is not believed unseen: a proxy on the way may have said it, and whoever takes
+        an object for gone that is there never looks at it again.
+
+        Raises:
+            StalePicture: it is still there.
+        """
         metadata = live["metadata"]
+        where = metadata["namespace"], metadata["name"]
         options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
-        with contextlib.suppress(StalePicture):
-            await self._send(
-                "delete", "DELETE", kind, metadata["namespace"], metadata["name"], body=options
-            )
+        try:
+            await self._send("delete", "DELETE", kind, *where, body=options)
+        except StalePicture:
+            there = await self.get(kind, *where)
+            if there is not None and there["metadata"]["uid"] == metadata["uid"]:
+                raise
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """
@@ -271,7 +287,7 @@ class Cluster:
                 outcome = str(response.status)
                 raise _as_our_error(response, answer, kind)
             return _decoded(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except _NO_ANSWER as error:
             outcome = "timeout" if isinstance(error, TimeoutError) else "broken"
             raise ApiUnavailable(f"{verb} {kind.name}: {error or type(error).__name__}") from error
         finally:

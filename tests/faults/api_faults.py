@@ -1,6 +1,7 @@
 """Each request the operator makes, and each way in which it can fail."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,17 @@ from typing import Final
 
 from apiserver import ApiServer, Rule
 from apiserver.faults import Action
-from faults.life import GROWING, SHRINKING, Life, Pictures, World, turning, undisturbed, until
+from faults.life import (
+    GROWING,
+    SHRINKING,
+    Life,
+    Pictures,
+    World,
+    recent_requests,
+    turning,
+    undisturbed,
+    until,
+)
 from faults.operators import Command, Process, Task, logging_to, running
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.watch import WATCHED
@@ -58,7 +69,8 @@ class Fault:
         """Whether the request is only made when a ModelServer is edited, or a Lease renewed."""
         return self.verb in ("delete", "update") or (self.verb, self.kind) in (
             ("patch", "Service"),
-            ("get", "Lease"),
+            ("patch", "Event"),
+            ("list", "Event"),
         )
 
     @property
@@ -73,7 +85,7 @@ class Fault:
             return [Rule(action, verbs=("get",), kinds=("",), users=(namespace,), code=code)]
         where = {"kinds": (self.kind,), "namespaces": (namespace,)}
         fault = Rule(action, verbs=(self.verb,), code=code, **where)
-        if self.verb == "list":
+        if self.verb == "list" and self.kind != "Event":
             return [Rule("watch-error", code=410, times=1, **where), fault]
         if self.verb != "watch":
             return [fault]
@@ -92,7 +104,8 @@ def _requests() -> Iterator[tuple[str, str]]:
     for kind in children:
         yield from (("get", kind), ("apply", kind))
     yield from (("delete", kind) for kind in _CAN_BE_DROPPED if kind in children)
-    yield from (("patch", "Service"), ("patch", "ModelServer"), ("create", "Event"))
+    yield from (("patch", "Service"), ("patch", "ModelServer"))
+    yield from (("create", "Event"), ("patch", "Event"), ("list", "Event"))
     for kind in WATCHED:
         yield from (("list", kind.name), ("watch", kind.name))
     yield from (("get", "Lease"), ("create", "Lease"), ("update", "Lease"), ("discover", ""))
@@ -117,7 +130,7 @@ class Result:
 
     hits: int
     seconds: float
-    difference: str
+    difference: str = ""
 
 
 @dataclass
@@ -138,7 +151,7 @@ class Campaign:
     """
 
     folder: Path
-    lanes: int = 32
+    lanes: int = 16
     seconds: float = 1.5
     backoff_scale: float = 0.25
     results: dict[Fault, Result] = field(default_factory=dict)
@@ -181,7 +194,7 @@ class Campaign:
                 patience = 15 if fault.comes_late else 1
                 await world.becomes(lane, wanted[fault.life.name, "first"], patience)
                 world.go_on(lane, fault.life)
-                await self._last(rules[-1])
+                await self._last(world, lane, fault, rules[-1])
             self.results[fault] = await self._after(world, lane, fault, rules[-1], wanted)
             await world.end(lane)
 
@@ -217,7 +230,7 @@ class Campaign:
                 if not fault.comes_late:
                     await operator.start()
                 world.go_on(lane, fault.life)
-                await self._last(rules[-1])
+                await self._last(world, lane, fault, rules[-1])
             self.results[fault] = await self._after(world, lane, fault, rules[-1], wanted)
             if operator.ended:
                 self.ended.append(str(fault))
@@ -233,16 +246,27 @@ class Campaign:
             backoff_scale=self.backoff_scale,
         )
 
-    async def _last(self, rule: Rule) -> None:
+    async def _last(self, world: World, lane: str, fault: Fault, rule: Rule) -> None:
         """Keep a fault in force for its time, and until it has struck."""
         await asyncio.sleep(self.seconds)
+        stumbles = {
+            ("patch", "Event"): 0.7,  # counts up what happens again
+            ("list", "Event"): 12.0,  # asked where a pod says nothing for ten seconds
+        }
+        seconds = stumbles.get((fault.verb, fault.kind), 0.0)
+        deadline = time.monotonic() + 25
+        while seconds and not rule.hits and time.monotonic() < deadline:
+            await world.stumble(lane, seconds)
         await until(lambda: rule.hits > 0, 15)
 
     async def _after(
         self, world: World, lane: str, fault: Fault, rule: Rule, wanted: Pictures
     ) -> Result:
         outcome = await world.becomes(lane, wanted[fault.life.name, "last"])
-        return Result(rule.hits, outcome.seconds, outcome.difference)
+        difference = outcome.difference or ("" if rule.hits else "the fault has struck nothing")
+        if difference:
+            difference += f"\n\n{recent_requests(world.server, lane)}"
+        return Result(rule.hits, outcome.seconds, difference)
 
     def _note(self, server: ApiServer) -> None:
         calls = [record.call for record in server.journal]

@@ -25,6 +25,9 @@ CHILDREN: Final = (
     "NetworkPolicy",
     "ServiceMonitor",
 )
+_ROLLOUT_SECONDS: Final = 0.3
+_BOOKMARK_SECONDS: Final = 5.0
+_TICK_SECONDS: Final = 0.02
 _SOURCE: Final = {"bundled": {"path": "/models/breast-cancer"}}
 _EVERYTHING: Final[Body] = {
     "autoscaling": {"minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 70},
@@ -88,17 +91,34 @@ class World:
         self.births: dict[str, Counter[str]] = defaultdict(Counter)
         self.deaths: dict[str, Counter[str]] = defaultdict(Counter)
         self._changes: Counter[str] = Counter()
-        self._to_roll_out: set[tuple[str, str]] = set()
+        self._to_roll_out: dict[tuple[str, str], float] = {}
+        self._starved_seconds = 0.0
         server.api.storage.listeners.append(self._saw)
 
     async def run(self) -> None:
-        """Roll every Deployment out as soon as its spec has changed, until cancelled."""
+        """Roll Deployments out soon after their specs have changed, and send bookmarks."""
+        bookmarked = 0.0
         while True:
-            for namespace, name in [*self._to_roll_out]:
+            now = time.monotonic()
+            if now - bookmarked > _BOOKMARK_SECONDS:
+                bookmarked = now
+                self.server.bookmark()
+            for namespace, name in [key for key, due in self._to_roll_out.items() if due <= now]:
                 if self.server.find("Deployment", namespace, name) is not None:
                     roll_out(self.server, namespace, name)
-            self._to_roll_out.clear()
-            await asyncio.sleep(0.02)
+                del self._to_roll_out[namespace, name]
+            await self._tick()
+
+    def clock(self) -> float:
+        """Seconds in which this process ran or had nothing to do: waiting for a core is no time."""
+        return time.monotonic() - self._starved_seconds
+
+    async def _tick(self) -> None:
+        wall, cpu = time.monotonic(), time.process_time()
+        await asyncio.sleep(_TICK_SECONDS)
+        waited = time.monotonic() - wall - (time.process_time() - cpu) - _TICK_SECONDS
+        if waited > _TICK_SECONDS:
+            self._starved_seconds += waited
 
     def begin(self, namespace: str, life: Life) -> None:
         """Make the ModelServer."""
@@ -127,6 +147,12 @@ class World:
         if self.server.find("ServiceAccount", namespace, NAME) is not None:
             self.server.delete("ServiceAccount", namespace, NAME)
 
+    async def stumble(self, namespace: str, seconds: float) -> None:
+        """Have all pods be unready for a time, then ready again."""
+        for ready, wait in ((0, seconds), (None, 0.7)):
+            roll_out(self.server, namespace, NAME, ready=ready)
+            await asyncio.sleep(wait)
+
     async def end(self, namespace: str) -> None:
         """Delete the ModelServer and wait until its children are collected."""
         if self.server.find("ModelServer", namespace, NAME) is not None:
@@ -144,7 +170,7 @@ class World:
                 found[f"{kind} {body['metadata']['name']}"] = _without_news(json.loads(text), kind)
         return found
 
-    async def settled(self, namespace: str, seconds: float = 15.0) -> Body:
+    async def settled(self, namespace: str, seconds: float = 60.0) -> Body:
         """Wait until the newest spec is live and nothing has moved for a while; the picture."""
         async with asyncio.timeout(seconds):
             while True:
@@ -155,16 +181,16 @@ class World:
 
     async def becomes(self, namespace: str, wanted: Body, seconds: float = 15.0) -> "Outcome":
         """Wait until *namespace* looks as *wanted*."""
-        started = time.monotonic()
+        started = self.clock()
         looked_at = -1
         while True:
             if self._changes[namespace] != looked_at:
                 looked_at = self._changes[namespace]
                 picture = self.picture(namespace)
                 if picture == wanted:
-                    return Outcome(time.monotonic() - started)
-            if time.monotonic() - started > seconds:
-                return Outcome(time.monotonic() - started, difference(picture, wanted))
+                    return Outcome(self.clock() - started)
+            if self.clock() - started > seconds:
+                return Outcome(self.clock() - started, difference(picture, wanted))
             await asyncio.sleep(0.05)
 
     def _is_ready(self, namespace: str) -> bool:
@@ -187,7 +213,8 @@ class World:
             self.deaths[namespace][kind] += 1
         seen = change.final.get("status", {}).get("observedGeneration")
         if kind == "Deployment" and change.after and seen != metadata["generation"]:
-            self._to_roll_out.add((namespace, metadata["name"]))
+            due = time.monotonic() + _ROLLOUT_SECONDS
+            self._to_roll_out.setdefault((namespace, metadata["name"]), due)
 
 
 @dataclass(frozen=True)
@@ -227,6 +254,17 @@ async def undisturbed(world: World, namespace: str) -> Pictures:
         pictures[life.name, "last"] = await world.settled(namespace)
         await world.end(namespace)
     return pictures
+
+
+def recent_requests(server: ApiServer, namespace: str, number: int = 40) -> str:
+    """What was asked about *namespace* last, one line each, for those who must find out why."""
+    now = time.monotonic()
+    records = [r for r in server.journal if r.call.namespace == namespace]
+    return "\n".join(
+        f"{r.at - now:7.2f} s: {r.call.verb} {r.call.kind} {r.call.name} {r.call.subresource}"
+        f" {r.status} {r.fault}"
+        for r in records[-number:]
+    )
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> bool:

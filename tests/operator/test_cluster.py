@@ -69,6 +69,18 @@ async def test_an_object_is_made_read_listed_and_deleted(cluster, server):
     assert server.find("ConfigMap", "default", "settings") is None
 
 
+@pytest.mark.parametrize("code", [404, 409])
+async def test_what_is_still_there_was_not_deleted(code, cluster, server):
+    """Whatever was answered: an object that was taken for gone would never be looked at again."""
+    made = await cluster.apply(CONFIG_MAP, settings())
+    lie = Rule("status", verbs=("delete",), code=code)
+    with server.faults(lie), pytest.raises(StalePicture):
+        await cluster.delete(CONFIG_MAP, made)
+    await cluster.delete(CONFIG_MAP, made)
+    await cluster.delete(CONFIG_MAP, made)  # it is gone: that is all we wanted
+    assert server.find("ConfigMap", "default", "settings") is None
+
+
 async def test_a_long_listing_comes_in_pages(cluster, server, monkeypatch):
     """And is one set of uids."""
     monkeypatch.setattr("modelserver_operator.cluster._PAGE", 2)
