@@ -328,9 +328,15 @@ def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -
 
 
 def _why_refused(status: int, message: str) -> Refusal:
-    """Give the reason of `Accepted`."""
-    if status == 403:  # noqa: PLR2004
-        return "QuotaExceeded" if "exceeded quota" in message else "Forbidden"
+    """
+    Give the reason of `Accepted`.
+
+    Admission chooses its own status, 422 for a policy that names none; its words are always these.
+    """
+    if "exceeded quota" in message:
+        return "QuotaExceeded"
+    if status == 403 or "denied request" in message or "denied the request" in message:  # noqa: PLR2004
+        return "Forbidden"
     if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
         return "ImmutableField"
     return "InvalidSpec"

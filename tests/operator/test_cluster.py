@@ -98,6 +98,8 @@ async def test_whether_a_kind_is_served(cluster, server):
     assert await cluster.serves(MODEL_SERVER)
 
 
+POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: the port is immutable"
+WEBHOOK = 'admission webhook "w.example.com" denied the request: not on Fridays'
 TERMINATING = "unable to create new content in namespace default because it is being terminated"
 
 
@@ -111,6 +113,8 @@ TERMINATING = "unable to create new content in namespace default because it is b
         pytest.param(404, 'namespaces "default" not found', NamespaceTerminating, "", id="gone ns"),
         pytest.param(403, "exceeded quota: q", ChildRefused, "QuotaExceeded", id="quota"),
         pytest.param(403, "not allowed", ChildRefused, "Forbidden", id="no right"),
+        pytest.param(422, POLICY, ChildRefused, "Forbidden", id="policy"),
+        pytest.param(400, WEBHOOK, ChildRefused, "Forbidden", id="webhook"),
         pytest.param(422, "field is immutable", ChildRefused, "ImmutableField", id="immutable"),
         pytest.param(422, "spec.ports: invalid", ChildRefused, "InvalidSpec", id="invalid"),
         pytest.param(400, "bad", ChildRefused, "InvalidSpec", id="malformed"),
