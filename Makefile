@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check static test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator
+.PHONY: help setup gen check static test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator bench-runtime
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,11 @@ serve: setup ## the runtime alone on http://127.0.0.1:8000, with the bundled mod
 	@MODELSERVER_HOST=127.0.0.1 MODELSERVER_MODEL_PATH=$${MODELSERVER_MODEL_PATH:-artifacts/model} $(VENV)/python -m modelserver_runtime
 
 bench-operator: setup cluster ## the operator against a real API server: writes, healing, a burst, 1,000 ModelServers
-	@$(KIND)/run.sh $(VENV)/python benchmarks/operator.py $(ARGS)
+	@PYTHONPATH=benchmarks $(KIND)/run.sh $(VENV)/python -m operator_bench $(ARGS)
 
 run-operator: setup ## the operator from the desk, against the current context of your kubeconfig
 	@$(VENV)/python -m modelserver_operator --log-format console --port 8081
+
+bench-runtime: setup ## the runtime against a textbook FastAPI application; ARGS="--quick --models linear"
+	@$(STEP) "wrk" scripts/install-wrk
+	@$(VENV)/python benchmarks/runtime.py $(ARGS)

@@ -1,1 +1,1 @@
-"""Parts of `benchmarks/operator.py`."""
+"""What `make bench-operator` runs; no file called operator.py, which would hide Python's own."""

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -70,10 +70,7 @@ class Codec:
             row = self._decode_row(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.row_model, body, error) from None
-        if self._pack is None:
-            return np.array((astuple(row),), dtype=self._dtype)
-        # Half the time of an array made of a tuple.
-        return np.frombuffer(bytearray(self._pack(*astuple(row)))).reshape(1, self._width)
+        return self._rows((row,))
 
     def decode_batch(self, body: bytes) -> Rows:
         """
@@ -86,13 +83,15 @@ class Codec:
             batch = self._decode_batch(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.batch_model, body, error) from None
-        records = batch.records
-        if self._dtype is object:
-            return np.array([astuple(row) for row in records], dtype=object)
-        # From an iterator: half the time of a list of tuples.
-        cells = chain.from_iterable(map(astuple, records))
-        flat = np.fromiter(cells, dtype=np.float64, count=len(records) * self._width)
-        return flat.reshape(len(records), self._width)
+        return self._rows(batch.records)
+
+    def _rows(self, records: Sequence[msgspec.Struct]) -> Rows:
+        pack = self._pack
+        if pack is None:
+            return np.array([astuple(row) for row in records], dtype=self._dtype)
+        # A third of the time of an array made of tuples.
+        packed = bytearray().join([pack(*astuple(row)) for row in records])
+        return np.frombuffer(packed).reshape(len(records), self._width)
 
 
 def encode_one(outcome: Outcome) -> bytes:

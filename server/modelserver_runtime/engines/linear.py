@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows, Unsupported, kind_of
+from modelserver_runtime.engines.logistic import probability_of
 from modelserver_runtime.engines.preprocessing import Scaling, split
 
 _REGRESSORS = frozenset(
@@ -118,7 +119,7 @@ class LinearEngine:
         """A single row without a call into SciPy: most requests are this."""
         if not math.isfinite(score):
             raise OutOfRange(_TOO_LARGE)
-        p = 1 / (1 + math.exp(-score)) if score > -_SAFE_EXPONENT else math.exp(score)
+        p = probability_of(score)
         if score > 0:
             return Outcome(self._second, np.array(((1 - p, p),)), np.array((p,)))
         return Outcome(self._first, np.array(((1 - p, p),)), np.array((1 - p,)))
@@ -134,9 +135,6 @@ class LinearEngine:
 
 
 _TOO_LARGE = "the values are too large for this model"
-
-# exp(700) is finite, exp(710) is not; beyond it 1 / (1 + exp(-x)) and exp(x) are the same number.
-_SAFE_EXPONENT = 700.0
 
 
 def _fold(scalings: Sequence[Scaling], weights: Any, intercept: Any) -> tuple[Any, Any]:

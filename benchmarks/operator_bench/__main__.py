@@ -6,13 +6,9 @@ is said for them), and the operator of this checkout as a process of its own. Ev
 printed beside the round trip of one plain write in the same run.
 """
 
-import sys
-
-# This file would hide the standard library's module of its name from everything imported below.
-sys.path.append(sys.path.pop(0))
-
 import argparse
 import asyncio
+import sys
 import time
 from pathlib import Path
 
