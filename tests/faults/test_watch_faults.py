@@ -1,10 +1,11 @@
 """R2: however its watches break, the operator lives on, asks seldom and misses nothing."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
-from faults.measured import record
+from faults.measurements import write
 from faults.watch_faults import FAULTS, Campaign, Fault
 from modelserver_operator.watch import WATCHED
 
@@ -19,15 +20,16 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         campaign.seconds, campaign.real_times = 75.0, True
     asyncio.run(campaign.run())
     if campaign.real_times:
-        record(
-            "R2: watch faults",
-            ("fault", "struck", "operator ended", "reconnects/s of a watch", "s to converge"),
-            [
-                (name, r.hits, r.ended, f"{r.reconnects_per_second:.2f}", f"{r.seconds:.2f}")
-                for name, r in campaign.results.items()
-            ],
-        )
+        write("R2: watch faults", _table(campaign))
     return campaign
+
+
+def _table(campaign: Campaign) -> Iterator[str]:
+    yield "| fault | watches struck | operator ended | reconnects/s of a watch | s to converge |"
+    yield "| --- | --- | --- | --- | --- |"
+    for fault, result in campaign.results.items():
+        rate, seconds = result.reconnects_per_second, result.seconds
+        yield f"| {fault} | {result.hits} | {result.ended} | {rate:.2f} | {seconds:.2f} |"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
