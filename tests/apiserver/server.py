@@ -124,13 +124,15 @@ class ApiServer(Cluster):
         try:
             yield rules
         finally:
-            self.lift_faults(*rules)
+            if rules:  # none named would lift those of others
+                self.lift_faults(*rules)
 
     def add_faults(self, *rules: Rule) -> None:
         """Put *rules* in force until they are lifted."""
         self._faults.rules.extend(rules)
+        new = Faults(self._faults.random, [*rules])  # those in force before have struck already
         for stream in list(self._streams):
-            if (rule := self._faults.strike(stream.call, in_stream=True)) in rules:
+            if (rule := new.strike(stream.call, in_stream=True)) is not None:
                 stream.strike(rule)
 
     def lift_faults(self, *rules: Rule) -> None:

@@ -193,6 +193,15 @@ async def test_the_pause_grows_to_five_seconds_and_starts_anew(monkeypatch, paus
     assert pauses[-1] <= 1
 
 
+@pytest.mark.usefixtures("listener")
+async def test_a_watch_that_fails_after_each_event_is_begun_once_a_second(monkeypatch, pauses):
+    """Each event ends the row of failures: the pause alone would be half a second at times."""
+    stock(monkeypatch, "_stock_watch", added(1), aiohttp.ClientError())
+    for _ in range(20):
+        await watched()
+    assert min(pauses) == pytest.approx(1, abs=0.1)
+
+
 async def test_pauses_can_be_scaled(monkeypatch, pauses):
     """Campaigns of faults have no time for real ones."""
     before = kopf_hardening._guard.set(kopf_hardening.Guard(Listener(), backoff_scale=0.1))
