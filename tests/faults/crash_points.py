@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -79,7 +79,7 @@ class Chapter:
     holders: Body
     ledger: Ledger
     writes: Sequence[Call]
-    committed: Set[int]
+    committed: set[int]
     struck: Sequence[Call]
 
 
