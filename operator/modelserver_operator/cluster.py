@@ -18,7 +18,7 @@ from modelserver_operator.errors import (
     StalePicture,
 )
 from modelserver_operator.kinds import CORE_EVENT, EVENT, LEASE, MODEL_SERVER, Kind
-from modelserver_operator.labels import FIELD_MANAGER, OURS
+from modelserver_operator.labels import APPLIED_HASH, FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.ratelimit import TokenBucket
 from modelserver_operator.reasons import Refusal
@@ -120,8 +120,11 @@ class Cluster:
         Merge *spec* into exactly the object that was seen; lists are replaced as a whole.
 
         The fields are not held by it: an apply that drops one of them later would not remove it.
+        The hash goes first, or an operator that ends here would leave what looks applied and has
+        fields that nobody holds.
         """
-        patched = await self._merge(kind, live["metadata"], {"spec": spec})
+        unfinished = {"annotations": {APPLIED_HASH: None}}
+        patched = await self._merge(kind, live["metadata"], {"metadata": unfinished, "spec": spec})
         ours = {"manager": FIELD_MANAGER, "operation": "Update"}
         managers = patched["metadata"].get("managedFields", ())
         kept = [manager for manager in managers if not ours.items() <= manager.items()]
