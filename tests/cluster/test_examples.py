@@ -104,7 +104,7 @@ BEFORE: dict[str, Before] = {
 
 @pytest.mark.parametrize("example", BEFORE)
 def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> None:
-    """Whoever copies it starts with something that works."""
+    """Whoever copies it starts with something that works, on more than one node."""
     path: Path = EXAMPLES / example
     bodies = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     [server] = [body for body in bodies if body["kind"] == "ModelServer"]
@@ -116,6 +116,9 @@ def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> N
             with cluster.forward(place, f"service/{name}") as url:
                 status, answer = post(f"{url}/predict", ROW)
             assert (status, answer["prediction"]) == (200, 1)
+            pods = cluster.listing(place, "pods", f"modelserver.dev/name={name}")
+            used = {pod["spec"]["nodeName"] for pod in pods}
+            assert len(used) == min(len(pods), len(nodes(cluster)))
         finally:
             cluster.kubectl("delete", "-f", str(path), "--wait=false", "-n", place)
 
