@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator
+.PHONY: help setup gen check test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-runtime
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,3 +62,7 @@ serve: setup ## the runtime alone on http://127.0.0.1:8000, with the bundled mod
 
 run-operator: setup ## the operator from the desk, against the current context of your kubeconfig
 	@$(VENV)/python -m modelserver_operator --log-format console --port 8081
+
+bench-runtime: setup ## the runtime against a textbook FastAPI application; ARGS="--quick --models linear"
+	@$(STEP) "wrk" scripts/install-wrk
+	@$(VENV)/python benchmarks/runtime.py $(ARGS)

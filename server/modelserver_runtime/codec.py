@@ -1,7 +1,8 @@
 """JSON in and out: rows by the signature's columns, answers by column."""
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -54,6 +55,8 @@ class Codec:
         self._decode_row = msgspec.json.Decoder(row).decode
         self._decode_batch: Callable[[bytes], Any] = msgspec.json.Decoder(batch).decode
         self._width = len(signature.features)
+        has_only_numbers = signature.is_numeric and not any(f.nullable for f in signature.features)
+        self._pack = struct.Struct(f"{self._width}d").pack if has_only_numbers else None
         self._dtype: type = np.float64 if signature.is_numeric else object
 
     def decode_row(self, body: bytes) -> Rows:
@@ -67,7 +70,7 @@ class Codec:
             row = self._decode_row(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.row_model, body, error) from None
-        return np.array((astuple(row),), dtype=self._dtype)
+        return self._rows((row,))
 
     def decode_batch(self, body: bytes) -> Rows:
         """
@@ -80,13 +83,15 @@ class Codec:
             batch = self._decode_batch(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _explained(self.batch_model, body, error) from None
-        records = batch.records
-        if self._dtype is object:
-            return np.array([astuple(row) for row in records], dtype=object)
-        # From an iterator: half the time of a list of tuples.
-        cells = chain.from_iterable(map(astuple, records))
-        flat = np.fromiter(cells, dtype=np.float64, count=len(records) * self._width)
-        return flat.reshape(len(records), self._width)
+        return self._rows(batch.records)
+
+    def _rows(self, records: Sequence[msgspec.Struct]) -> Rows:
+        pack = self._pack
+        if pack is None:
+            return np.array([astuple(row) for row in records], dtype=self._dtype)
+        # A third of the time of an array made of tuples.
+        packed = bytearray().join([pack(*astuple(row)) for row in records])
+        return np.frombuffer(packed).reshape(len(records), self._width)
 
 
 def encode_one(outcome: Outcome) -> bytes:

@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from random import getrandbits
-from typing import Any
+from typing import Any, NamedTuple
 
+from modelserver_runtime.cycle import Cycle
 from modelserver_runtime.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -34,8 +35,7 @@ class ClientGone(Exception):
     """The client closed the connection before it had sent its whole request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole response."""
 
     status: int
@@ -84,6 +84,7 @@ class Exchange:
         "content_encoding",
         "content_length",
         "content_type",
+        "cycle",
         "forwarded_for",
         "inference_header_length",
         "origin",
@@ -98,6 +99,8 @@ class Exchange:
         self._held = 0
         self._slots = 0
         self.body_ended = False
+        # Out of the state, or the two would hold each other until the collector comes by.
+        self.cycle: Cycle | None = scope["state"].pop("cycle", None)
         self.content_type = b""
         self.content_encoding = b""
         self.content_length = 0
@@ -133,12 +136,11 @@ class Exchange:
         compressed = self._is_compressed()
         if self.content_length > self._rules.max_bytes:
             raise self._too_large()
-        if self.scope["state"].get("body_is_whole"):
-            body = await self._next_part()
-        else:
-            body = b""
-        if not self.body_ended:
-            body = await self._collect(body)
+        whole = None if self.cycle is None else self.cycle.take_body()
+        if whole is not None:
+            self._hold(len(whole))
+            self.body_ended = True
+        body = await self._collect() if whole is None else whole
         if len(body) > self._rules.max_bytes:
             raise self._too_large()
         self._rules.slots.take()
@@ -173,8 +175,10 @@ class Exchange:
         Raises:
             UnsupportedMedia, NotAcceptable.
         """
-        self.require_json_sent()
-        self.require_json_accepted()
+        if self.content_type != JSON:
+            self.require_json_sent()
+        if self.accept:
+            self.require_json_accepted()
 
     def require_json_sent(self) -> None:
         """
@@ -198,6 +202,8 @@ class Exchange:
             raise NotAcceptable("the answer is application/json, which Accept leaves out")
 
     def _is_compressed(self) -> bool:
+        if not self.content_encoding:
+            return False
         encoding = self.content_encoding.strip().lower()
         if encoding in (b"", b"identity"):
             return False
@@ -205,8 +211,8 @@ class Exchange:
             return True
         raise UnsupportedMedia("send the body without Content-Encoding")
 
-    async def _collect(self, begun: bytes) -> bytes:
-        body = bytearray(begun)
+    async def _collect(self) -> bytes:
+        body = bytearray()
         try:
             async with asyncio.timeout(self._rules.seconds):
                 while not self.body_ended:
@@ -219,9 +225,12 @@ class Exchange:
 
     async def _next_part(self) -> bytes:
         part = await self._receive_part()
-        self._rules.held.hold(len(part))
-        self._held += len(part)
+        self._hold(len(part))
         return part
+
+    def _hold(self, count: int) -> None:
+        self._rules.held.hold(count)
+        self._held += count
 
     async def _receive_part(self) -> bytes:
         message = await self._receive()
@@ -242,8 +251,7 @@ class Exchange:
             raise self._too_large()
         if not inflater.eof or inflater.unused_data:
             raise InvalidRequest("the body is not one whole gzip member")
-        self._rules.held.hold(len(inflated))
-        self._held += len(inflated)
+        self._hold(len(inflated))
         return inflated
 
     def _too_large(self) -> BodyTooLarge:

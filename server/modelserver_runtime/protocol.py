@@ -1,12 +1,16 @@
 """uvicorn's HTTP protocol with what it lacks: error bodies, limits, connections that end."""
 
+import asyncio
 import random
+import re
+import urllib.parse
 from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from modelserver_runtime.cycle import Cycle
 from modelserver_runtime.error_responses import refusal
 from modelserver_runtime.errors import (
     BodyTooSlow,
@@ -149,8 +153,12 @@ class RuntimeProtocol(HttpToolsProtocol):
         if self._header_bytes > self._max_header_bytes or len(self.headers) >= MAX_HEADERS:
             self._refusal = HeadersTooLarge(self._max_header_bytes)
             raise self._refusal
-        if self._in_headers:
-            super().on_header(name, value)
+        if not self._in_headers:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The request may be answered, unless this connection is one too many."""
@@ -160,17 +168,46 @@ class RuntimeProtocol(HttpToolsProtocol):
             self._shared.metrics.rejected["connections"] += 1
             self._refusal = Overloaded("too many connections are open; try again")
             raise self._refusal
-        super().on_headers_complete()
         self._requests_left -= 1
-        if self._shared.draining or self._requests_left == 0:
-            self.cycle.keep_alive = False
+        earlier = self.cycle
+        cycle = self._begin_cycle()
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:  # pipelined: answers go out in the order of the requests
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _begin_cycle(self) -> Cycle:
+        """Take uvicorn's own steps, but for what we never switch on."""
+        scope, parser = self.scope, self.parser
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["raw_path"], scope["path"], scope["query_string"] = _target(self.url)
+        may_stay = not self._shared.draining and self._requests_left != 0
+        self.cycle = cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            may_stay and version != "1.0" and parser.should_keep_alive(),
+            self.on_response_complete,
+        )
+        scope["state"]["cycle"] = cycle
+        return cycle
 
     def on_message_complete(self) -> None:
         """The whole request is here: a route need not wait for its body."""
         self._receiving = False
         self._deadline = None
-        self.scope["state"]["body_is_whole"] = True
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def pause_writing(self) -> None:
         """Too much of the answers is unread."""
@@ -245,6 +282,17 @@ class RuntimeProtocol(HttpToolsProtocol):
         }
         lines = [b"%b: %b\r\n" % header for header in headers.items()]
         return b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body])
+
+
+def _target(url: bytes) -> tuple[bytes, str, bytes]:
+    """Path as sent, path, and query of a request's target."""
+    if _PLAIN_PATH(url):
+        return url, url.decode("ascii"), b""
+    parsed = httptools.parse_url(url)
+    return parsed.path, urllib.parse.unquote(parsed.path.decode("ascii")), parsed.query or b""
+
+
+_PLAIN_PATH = re.compile(rb"/[A-Za-z0-9/_.:-]*").fullmatch
 
 
 def enforce_deadlines(connections: Any, now: float) -> None:

@@ -2,9 +2,9 @@
 An engine computes a model's answers; every engine agrees with scikit-learn, or it is not used.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +12,7 @@ Rows = NDArray[Any]
 """A batch, shape (rows, features): float64 where every column is a number, else objects."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, eq=False):
     """
     What a model says about a batch.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows, Unsupported, kind_of
+from modelserver_runtime.engines.logistic import probability_of
 from modelserver_runtime.engines.preprocessing import Scaling, split
 
 _REGRESSORS = frozenset(
@@ -82,9 +83,13 @@ class LinearEngine:
             weights, intercept = _fold(scalings, weights, intercept)
             self._scalings = ()
         self._weights: NDArray[np.float64] = np.ascontiguousarray(weights.T)
-        self._intercept = intercept
+        self._intercept: Any = intercept
         self._classes = None if kind in _REGRESSORS else np.asarray(model.classes_)
         self._has_probabilities = hasattr(model, "predict_proba")
+        self._is_binary = self._has_probabilities and weights.ndim == 1
+        if self._is_binary and self._classes is not None:
+            self._intercept = float(intercept)
+            self._first, self._second = self._classes[:1], self._classes[1:]
 
     def run(self, rows: Rows) -> Outcome:
         """Answer *rows*."""
@@ -92,10 +97,13 @@ class LinearEngine:
             with np.errstate(over="ignore", invalid="ignore"):
                 for scaling in self._scalings:
                     rows = scaling(rows)
-        scores = rows.dot(self._weights) + self._intercept
+        scores = rows.dot(self._weights)
+        if self._is_binary and len(rows) == 1:
+            return self._one_binary(scores.item() + self._intercept)
+        scores += self._intercept
         # The sum of many is finite when each is, or nearly so large: one number to look at.
-        if not math.isfinite(scores.item() if scores.size == 1 else scores.sum()):
-            raise OutOfRange("the values are too large for this model")
+        if not math.isfinite(scores.sum()):
+            raise OutOfRange(_TOO_LARGE)
         if self._classes is None:
             return Outcome(scores)
         if scores.ndim == 1:
@@ -107,9 +115,16 @@ class LinearEngine:
         probabilities = softmax(scores, axis=1)
         return Outcome(labels, probabilities, probabilities[np.arange(len(rows)), chosen])
 
+    def _one_binary(self, score: float) -> Outcome:
+        """A single row without a call into SciPy: most requests are this."""
+        if not math.isfinite(score):
+            raise OutOfRange(_TOO_LARGE)
+        p = probability_of(score)
+        if score > 0:
+            return Outcome(self._second, np.array(((1 - p, p),)), np.array((p,)))
+        return Outcome(self._first, np.array(((1 - p, p),)), np.array((1 - p,)))
+
     def _binary(self, scores: NDArray[np.float64], classes: NDArray[Any]) -> Outcome:
-        if len(scores) == 1 and self._has_probabilities:
-            return _one_binary(float(scores[0]), classes)
         positive = scores > 0
         labels = classes[positive.astype(np.intp)]
         if not self._has_probabilities:
@@ -119,19 +134,7 @@ class LinearEngine:
         return Outcome(labels, probabilities, np.where(positive, p, 1 - p))
 
 
-def _one_binary(score: float, classes: NDArray[Any]) -> Outcome:
-    """A single row without a call into SciPy: most requests are this."""
-    p = 1 / (1 + math.exp(-score)) if score > -_SAFE_EXPONENT else math.exp(score)
-    positive = score > 0
-    return Outcome(
-        classes[1:2] if positive else classes[0:1],
-        np.array(((1 - p, p),)),
-        np.array((p if positive else 1 - p,)),
-    )
-
-
-# exp(700) is finite, exp(710) is not; beyond it 1 / (1 + exp(-x)) and exp(x) are the same number.
-_SAFE_EXPONENT = 700.0
+_TOO_LARGE = "the values are too large for this model"
 
 
 def _fold(scalings: Sequence[Scaling], weights: Any, intercept: Any) -> tuple[Any, Any]:

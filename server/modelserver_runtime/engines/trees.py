@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelserver_runtime.engines import Outcome, Rows, Unsupported, kind_of, require_float32_range
+from modelserver_runtime.engines.logistic import probability_of
 from modelserver_runtime.engines.onnx_graph import Ensemble, serialize
 from modelserver_runtime.engines.preprocessing import Scaling, split
 
@@ -223,8 +224,19 @@ def _boosted_classes(
 ) -> Callable[[Matrix], Outcome]:
     classes = np.asarray(model.classes_)
     loss = model._loss  # noqa: SLF001 - scikit-learn's own last step, so that it cannot differ
+    is_logistic = kind_of(loss) == "_loss.HalfBinomialLoss"
+    zero_is_second = bool(is_second(np.zeros(1), 0.0)[0])
+
+    def one_binary(score: float) -> Outcome:
+        """A single row in plain Python: most requests are this."""
+        p = probability_of(score)
+        if score > 0 or (zero_is_second and score == 0):
+            return Outcome(classes[1:], np.array(((1 - p, p),)), np.array((p,)))
+        return Outcome(classes[:1], np.array(((1 - p, p),)), np.array((1 - p,)))
 
     def finish(sums: Matrix) -> Outcome:
+        if sums.size == 1 and is_logistic:
+            return one_binary(sums.item())
         if sums.shape[1] == 1:
             chosen = is_second(sums[:, 0], 0.0).astype(np.intp)
         else:
