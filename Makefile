@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-runtime
+.PHONY: help setup gen check test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-runtime bench-operator
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ demo-down: ## remove what the demo applied; the cluster stays
 
 serve: setup ## the runtime alone on http://127.0.0.1:8000, with the bundled model
 	@MODELSERVER_HOST=127.0.0.1 MODELSERVER_MODEL_PATH=$${MODELSERVER_MODEL_PATH:-artifacts/model} $(VENV)/python -m modelserver_runtime
+
+bench-operator: setup cluster ## the operator against a real API server: writes, healing, a burst, 1,000 ModelServers
+	@$(KIND)/run.sh $(VENV)/python benchmarks/operator.py $(ARGS)
 
 run-operator: setup ## the operator from the desk, against the current context of your kubeconfig
 	@$(VENV)/python -m modelserver_operator --log-format console --port 8081

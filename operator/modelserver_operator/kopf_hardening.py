@@ -94,6 +94,7 @@ _FAULTS: Final = (
     KeyError,  # what came was JSON, but no event or no object
     TypeError,
     AttributeError,
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
 )
 
 
@@ -109,14 +110,17 @@ class Guard:
     Args:
         listener: who is told.
         backoff_scale: multiplies every pause, and the silence after which a watch has died.
+        alive: called whenever something comes of a watch, be it a fault or silence.
     """
 
     listener: Listener
     backoff_scale: float = 1.0
+    alive: Callable[[], None] = lambda: None
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
     async def back_off(self, plural: str, namespace: str | None, why: str) -> None:
         """Wait 0.5 to 1 s after the first failure in a row, at most 5 s after the fourth."""
+        self.alive()
         self.listener.failed(plural, namespace, why)
         self.failures[plural, namespace] += 1
         longest = min(5.0, 0.5 * 2 ** min(self.failures[plural, namespace], 10))
@@ -231,6 +235,7 @@ async def _next(stream: Any, guard: Guard) -> dict[str, Any] | None:
     Kopf's own inactivity_timeout may strike while an event is worked on, and end the watch.
     """
     try:
+        guard.alive()
         async with asyncio.timeout(_SILENT_SECONDS * guard.backoff_scale):
             event: dict[str, Any] = await anext(stream)
     except (StopAsyncIteration, TimeoutError):

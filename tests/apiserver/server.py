@@ -104,14 +104,14 @@ class ApiServer(Cluster):
         """Settings for a `kubernetes.aio` ApiClient that talks to this server."""
         return client.Configuration(host=self.url)
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig with this server as its only context."""
+    def kubeconfig(self, path: Path, user: str = "test") -> Path:
+        """Write a kubeconfig with this server as its only context, for calls as *user*."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": self.url}}],
-            "users": [{"name": "test", "user": {"token": "test"}}],
+            "users": [{"name": "test", "user": {"token": user}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
         path.write_text(yaml.safe_dump(config))

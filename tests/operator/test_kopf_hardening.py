@@ -19,6 +19,7 @@ PODS: Any = SimpleNamespace(plural="pods")
 LIST_AGAIN = {"type": "ERROR", "object": {"code": 410, "message": "list again"}}
 FAULTS = [
     pytest.param(aiohttp.ClientPayloadError("reset"), id="a reset"),
+    pytest.param(RuntimeError("Connection closed."), id="a reset between two reads"),
     pytest.param(json.JSONDecodeError("x", "garbage", 0), id="a line that is no JSON"),
     pytest.param(errors.APIError(None, status=500, headers={}), id="an error of the API server"),
     pytest.param(errors.APIForbiddenError(None, status=403, headers={}), id="a right taken away"),
