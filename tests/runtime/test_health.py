@@ -30,7 +30,21 @@ async def test_before_the_model_is_loaded_only_liveness_is_well(settings: Settin
         assert (ready.status_code, ready.json()["reason"]) == (503, "Loading")
         assert (await client.get("/ping")).status_code == 404
         assert "model_loaded 0.0" in (await client.get("/metrics")).text
-        for path in ("/predict", "/batch-predict"):
+        assert (await client.get("/v1/models")).json() == {"models": []}
+        assert (await client.get("/v2/health/live")).json() == {"live": True}
+        not_ready = await client.get("/v2/health/ready")
+        assert (not_ready.status_code, not_ready.json()) == (503, {"ready": False})
+        for path in ("/v1/models/m", "/v2/models/m", "/v2/models/m/ready", "/model/metadata"):
+            assert (await client.get(path)).status_code == 503
+        assert (await client.get("/docs")).status_code == 200
+        assert "/predict" not in (await client.get("/openapi.json")).json()["paths"]
+        for path in (
+            "/predict",
+            "/batch-predict",
+            "/invocations",
+            "/v1/models/m:predict",
+            "/v2/models/m/infer",
+        ):
             answer = await client.post(path, json={})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert answer.json()["error"] == "Model not ready"
