@@ -71,7 +71,7 @@ def test_a_failure_stays_a_failure(pytester: pytest.Pytester) -> None:
 
 def test_the_budgets_fit_the_whole() -> None:
     """Every test file has a stage, every path of a stage exists, and together they fit."""
-    assert sum(stage.minutes for stage in STAGES) <= 35
+    assert sum(stage.minutes for stage in STAGES) <= 60
     files = [f"tests/{path.relative_to(TESTS)}" for path in TESTS.rglob("test_*.py")]
     assert [file for file in files if stage_of(file, STAGES) is None] == []
     missing = [
