@@ -55,3 +55,16 @@ def started(
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
+
+
+def mlflow_environment(port: int, **more: str) -> dict[str, str]:
+    """The container's, with MLflow elsewhere than the runtime's own programs; it is not the API."""
+    folder = str(Path(program("MLFLOW")).parent)
+    return {
+        "PATH": f"{os.environ['PATH']}:{folder}",
+        "PYTHONPATH": str(ROOT / "server"),
+        "MODELSERVER_PORT": str(port),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "SERVE_API": "false",
+        **more,
+    }

@@ -1,8 +1,8 @@
 """`mlflow models serve` and the runtime, asked the same with the same model."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from runtime.process import BUNDLED
-from runtime.programs import free_port, program, started
+from runtime.programs import free_port, mlflow_environment, started
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(600)]
 
@@ -22,7 +22,7 @@ Body = tuple[bytes, str]
 
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """MLflow's own server of the bundled model."""
+    """MLflow's own server of the bundled model: the container's second mode."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 
@@ -32,14 +32,10 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         except httpx.TransportError:
             return False
 
-    path = Path(program("MLFLOW"))
-    command = [str(path), "models", "serve", "-m", str(BUNDLED), "-h", "127.0.0.1"]
-    command += ["-p", str(port), "--env-manager", "local"]
-    log = tmp_path_factory.mktemp("mlflow") / "log"
-    search = f"{path.parent}:/usr/bin:/bin"
-    telemetry = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    environ = mlflow_environment(port, SERVE_MODEL="true", SERVE_MODEL_PATH=str(BUNDLED))
+    command = [sys.executable, "-m", "modelserver_runtime"]
     with (
-        started(command, log, answers, PATH=search, PYTHONPATH="", **telemetry),
+        started(command, tmp_path_factory.mktemp("mlflow") / "log", answers, **environ),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client

@@ -1,6 +1,9 @@
-"""The three modes of the container, and the compose file that uses two of them."""
+"""
+The three modes of the container, and the compose file that uses two of them.
 
-import os
+The model in MLflow's own server is `test_against_mlflow`'s partner.
+"""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ from modelserver_runtime.container_mode import mlflow_command
 from modelserver_runtime.errors import SettingError
 from modelserver_runtime.settings import from_environment
 from runtime.process import BUNDLED, ROOT
-from runtime.programs import free_port, program, started
+from runtime.programs import free_port, mlflow_environment, started
 
 MLFLOW = "/opt/mlflow/bin/mlflow"
 
@@ -106,32 +109,6 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _environment(port: int, **more: str) -> dict[str, str]:
-    """The image's, with MLflow in another place than the runtime's own programs."""
-    folder = str(Path(program("MLFLOW")).parent)
-    return {
-        "PATH": f"{os.environ['PATH']}:{folder}",
-        "PYTHONPATH": str(ROOT / "server"),
-        "MODELSERVER_PORT": str(port),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "SERVE_API": "false",
-        **more,
-    }
-
-
-@pytest.mark.programs
-@pytest.mark.timeout(600)
-def test_a_model_in_mlflows_own_server(tmp_path: Path, row: dict[str, float]) -> None:
-    """The second mode, for real."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    environ = _environment(port, SERVE_MODEL="true", SERVE_MODEL_PATH=str(BUNDLED))
-    command = [sys.executable, "-m", "modelserver_runtime"]
-    with started(command, tmp_path / "log", lambda: _answers(f"{url}/ping"), **environ):
-        answer = httpx.post(f"{url}/invocations", json={"inputs": row}, timeout=60)
-        assert answer.json() == {"predictions": [0]}
-
-
 @pytest.mark.programs
 @pytest.mark.timeout(600)
 def test_mlflows_tracking_server(tmp_path: Path) -> None:
@@ -139,7 +116,7 @@ def test_mlflows_tracking_server(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     # One worker instead of four: each imports half a gigabyte.
-    environ = _environment(port, SERVE_MODEL="false", MLFLOW_WORKERS="1")
+    environ = mlflow_environment(port, SERVE_MODEL="false", MLFLOW_WORKERS="1")
     command = [sys.executable, "-m", "modelserver_runtime"]
     with started(command, tmp_path / "log", lambda: _answers(f"{url}/health"), **environ):
         found = httpx.post(

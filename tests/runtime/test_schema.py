@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-EXAMPLES = 30
+EXAMPLES = 20
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
