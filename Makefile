@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check static test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator bench-runtime
+.PHONY: help setup gen check static test test-unit test-programs test-faults test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator bench-runtime
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test-unit: setup ## every test that needs neither a cluster nor other programs
 test-programs: setup ## the tests beside a browser, Prometheus and MLflow; fetches what is missing
 	@$(STEP) "programs for tests" scripts/test-programs
 	@$(VENV)/pytest -m programs -v
+
+test-faults: setup ## the long fault campaigns, about two hours; writes docs/measurements/faults.md
+	@$(VENV)/pytest tests/faults --long-campaigns -v
 
 test-cluster: setup cluster images ## the tests on the real cluster
 	@$(VENV)/pytest -m cluster -v
