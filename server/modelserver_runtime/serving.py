@@ -1,6 +1,7 @@
 """What this process is doing: starting, serving, failed or draining; the routes ask here."""
 
 import asyncio
+import ctypes
 import gc
 import threading
 from collections.abc import Callable
@@ -104,9 +105,9 @@ class Serving:
         else:
             self._ready = self._ready_with(model)
             self.metrics.model = model
-            gc.collect()
-            gc.freeze()  # the model lives as long as the process: no collection need visit it
+            settle_memory()
             return
+        gc.enable()
         log.error("model not loaded", reason=self.failure.reason, message=str(self.failure))
 
     def stop(self) -> None:
@@ -192,6 +193,16 @@ class Serving:
         if len(outcome.predictions) <= INLINE_ROWS:
             return function(outcome)
         return await self.require().batcher.convert(function, outcome)
+
+
+def settle_memory() -> None:
+    """What is there now lives as long as the process: no later collection need visit it."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only the GNU C library has it
+    if trim is not None:
+        trim(0)
 
 
 async def _in_daemon_thread(work: Callable[[], T]) -> T:
