@@ -6,7 +6,7 @@ STEP := scripts/step
 VENV := .venv/bin
 KIND := tests/cluster/kind
 
-.PHONY: help setup gen check test test-unit test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-runtime
+.PHONY: help setup gen check static test test-unit test-programs test-cluster cluster cluster-down images install demo demo-down serve run-operator bench-operator bench-runtime
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,21 +17,27 @@ setup: ## install the development environment into .venv
 gen: setup ## write the CRD, the chart's copy of it and docs/api.md from api.py
 	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
 
-check: setup ## generated files, format, lint, types, import contracts, tests without a cluster
+check: static test-unit ## what `static` checks, and every test that needs nothing else
+
+static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "generated files are up to date" $(VENV)/python scripts/generate.py --check
 	@$(STEP) "format" $(VENV)/ruff format --check
 	@$(STEP) "lint" $(VENV)/ruff check
 	@$(STEP) "types" $(VENV)/mypy
 	@$(STEP) "import contracts" $(VENV)/lint-imports
-	@$(STEP) "tests without a cluster" $(VENV)/pytest -q -m "not cluster"
 
-test-unit: setup ## every test that needs no cluster
-	@$(VENV)/pytest -m "not cluster"
+test-unit: setup ## every test that needs neither a cluster nor other programs
+	@$(VENV)/pytest -m "not cluster and not programs"
+
+test-programs: setup ## the tests beside a browser, Prometheus and MLflow; fetches what is missing
+	@$(STEP) "programs for tests" scripts/test-programs
+	@$(VENV)/pytest -m programs -v
 
 test-cluster: setup cluster images ## the tests on the real cluster
 	@$(VENV)/pytest -m cluster -v
 
-test: setup cluster images ## every test, on the real cluster too
+test: setup cluster images ## every test, on the real cluster too, and beside a browser, Prometheus and MLflow
+	@$(STEP) "programs for tests" scripts/test-programs
 	@$(VENV)/pytest
 
 cluster: ## a kind cluster of two nodes; builds its node image where no image registry answers
@@ -54,6 +60,9 @@ demo-down: ## remove what the demo applied; the cluster stays
 
 serve: setup ## the runtime alone on http://127.0.0.1:8000, with the bundled model
 	@MODELSERVER_HOST=127.0.0.1 MODELSERVER_MODEL_PATH=$${MODELSERVER_MODEL_PATH:-artifacts/model} $(VENV)/python -m modelserver_runtime
+
+bench-operator: setup cluster ## the operator against a real API server: writes, healing, a burst, 1,000 ModelServers
+	@PYTHONPATH=benchmarks $(KIND)/run.sh $(VENV)/python -m operator_bench $(ARGS)
 
 run-operator: setup ## the operator from the desk, against the current context of your kubeconfig
 	@$(VENV)/python -m modelserver_operator --log-format console --port 8081

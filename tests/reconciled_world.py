@@ -63,7 +63,8 @@ class MemoryCluster:
         """Merge, lists as a whole, and hold nothing by it."""
         self._write(f"overwrite {kind.name}", kind)
         metadata = live["metadata"]
-        patch = {"metadata": {"uid": metadata["uid"]}, "spec": dict(spec)}
+        unfinished = {"uid": metadata["uid"], "annotations": {labels.APPLIED_HASH: None}}
+        patch = {"metadata": unfinished, "spec": dict(spec)}
         options = Options(manager="")
         self._ask(kind, metadata["name"], lambda at: self.server.api.patch(at, patch, options))
 

@@ -123,7 +123,8 @@ class Operator:
                 start("sweep", self._sweep),
                 start("monitoring", self._look_for_monitoring),
             ]
-            watching = start("watch", partial(self._watch.run, take))
+            alive = self._pulse.beats("watch", _STUCK_SECONDS)
+            watching = start("watch", partial(self._watch.run, take, alive))
             await stop.wait()
             for task in background:  # first the leader: a standby may take over while we tidy up
                 task.cancel()

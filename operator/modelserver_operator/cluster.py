@@ -18,7 +18,7 @@ from modelserver_operator.errors import (
     StalePicture,
 )
 from modelserver_operator.kinds import CORE_EVENT, EVENT, LEASE, MODEL_SERVER, Kind
-from modelserver_operator.labels import FIELD_MANAGER, OURS
+from modelserver_operator.labels import APPLIED_HASH, FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.ratelimit import TokenBucket
 from modelserver_operator.reasons import Refusal
@@ -34,6 +34,11 @@ _ANYBODYS: Final = frozenset({"list", "discover"})
 """What a standby asks too; all else belongs to a reconcile."""
 
 _TOO_SHORT_SECONDS: Final = 0.5
+
+_NO_ANSWER: Final = (
+    *(aiohttp.ClientError, TimeoutError, OSError, ValueError),
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
+)
 
 Body = dict[str, Any]
 
@@ -115,8 +120,11 @@ class Cluster:
         Merge *spec* into exactly the object that was seen; lists are replaced as a whole.
 
         The fields are not held by it: an apply that drops one of them later would not remove it.
+        The hash goes first, or an operator that ends here would leave what looks applied and has
+        fields that nobody holds.
         """
-        patched = await self._merge(kind, live["metadata"], {"spec": spec})
+        unfinished = {"annotations": {APPLIED_HASH: None}}
+        patched = await self._merge(kind, live["metadata"], {"metadata": unfinished, "spec": spec})
         ours = {"manager": FIELD_MANAGER, "operation": "Update"}
         managers = patched["metadata"].get("managedFields", ())
         kept = [manager for manager in managers if not ours.items() <= manager.items()]
@@ -137,13 +145,24 @@ class Cluster:
         )
 
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
-        """Delete exactly the object that was seen, not one that has taken its name since."""
+        """
+        Delete exactly the object that was seen, not one that has taken its name since.
+
+        A 404 or 409 is not believed unseen: a proxy on the way may have said it, and whoever takes
+        an object for gone that is there never looks at it again.
+
+        Raises:
+            StalePicture: it is still there.
+        """
         metadata = live["metadata"]
+        where = metadata["namespace"], metadata["name"]
         options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
-        with contextlib.suppress(StalePicture):
-            await self._send(
-                "delete", "DELETE", kind, metadata["namespace"], metadata["name"], body=options
-            )
+        try:
+            await self._send("delete", "DELETE", kind, *where, body=options)
+        except StalePicture:
+            there = await self.get(kind, *where)
+            if there is not None and there["metadata"]["uid"] == metadata["uid"]:
+                raise
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """
@@ -271,7 +290,7 @@ class Cluster:
                 outcome = str(response.status)
                 raise _as_our_error(response, answer, kind)
             return _decoded(answer)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except _NO_ANSWER as error:
             outcome = "timeout" if isinstance(error, TimeoutError) else "broken"
             raise ApiUnavailable(f"{verb} {kind.name}: {error or type(error).__name__}") from error
         finally:
@@ -312,9 +331,15 @@ def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -
 
 
 def _why_refused(status: int, message: str) -> Refusal:
-    """Give the reason of `Accepted`."""
-    if status == 403:  # noqa: PLR2004
-        return "QuotaExceeded" if "exceeded quota" in message else "Forbidden"
+    """
+    Give the reason of `Accepted`.
+
+    Admission chooses its own status, 422 for a policy that names none; its words are always these.
+    """
+    if "exceeded quota" in message:
+        return "QuotaExceeded"
+    if status == 403 or "denied request" in message or "denied the request" in message:  # noqa: PLR2004
+        return "Forbidden"
     if status == 422 and ("immutable" in message or "Forbidden" in message):  # noqa: PLR2004
         return "ImmutableField"
     return "InvalidSpec"

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from modelserver_operator import lenient
 from modelserver_operator.errors import (
     ApiUnavailable,
     NamespaceTerminating,
@@ -182,8 +183,7 @@ def _state_of(server: dict[str, Any] | None) -> dict[str, Any]:
     """What a line about a ModelServer says of it."""
     if server is None:
         return {"gone": True}
-    conditions = server.get("status", {}).get("conditions", ())
-    ready: dict[str, Any] = next((c for c in conditions if c["type"] == "Ready"), {})
+    ready = lenient.condition(server, "Ready")
     return {
         "generation": server["metadata"].get("generation"),
         "ready": ready.get("status"),

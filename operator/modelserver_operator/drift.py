@@ -6,7 +6,6 @@ from typing import Any, Final
 from kubernetes.utils.quantity import parse_quantity
 
 LIST_MAP_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "conditions": ("type",),
     "containers": ("name",),
     "env": ("name",),
     "ephemeralContainers": ("name",),
@@ -29,19 +28,18 @@ item has one of the two. All other lists are one value.
 Source: x-kubernetes-list-map-keys in the API server's own /openapi/v3.
 """
 
-ATOMIC_MAPS: Final = frozenset(
-    {
-        "configMapRef",
-        "labelSelector",
-        "nodeSelector",
-        "podSelector",
-        "selector",
-    }
-)
+ATOMIC_MAPS: Final = frozenset({"labelSelector", "nodeSelector", "podSelector", "selector"})
 """
 Objects that the API server treats as one value: who adds a label to a selector changes it.
 
 Source: x-kubernetes-map-type in the API server's own /openapi/v3.
+"""
+
+_NOTHING: Final = object()
+_ABSENT: Final[Mapping[str, Any]] = {"egress": [], "minReadySeconds": 0}
+"""
+What is meant where the API server shows no field: it leaves out empty lists, and a zero that is no
+pointer.
 """
 
 _FILLED_IN: Final = {"protocol": "TCP"}
@@ -67,7 +65,9 @@ def covers(live: Any, desired: Any, parent: str = "", field: str = "") -> bool:
     """
     if isinstance(desired, dict) and field not in ATOMIC_MAPS:
         return isinstance(live, dict) and all(
-            name in live and covers(live[name], value, field, name)
+            covers(live[name], value, field, name)
+            if name in live
+            else _ABSENT.get(name, _NOTHING) == value
             for name, value in desired.items()
         )
     if isinstance(desired, list) and field in LIST_MAP_KEYS:

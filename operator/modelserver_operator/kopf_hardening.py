@@ -94,6 +94,7 @@ _FAULTS: Final = (
     KeyError,  # what came was JSON, but no event or no object
     TypeError,
     AttributeError,
+    RuntimeError,  # aiohttp's, of a connection that was lost between two reads
 )
 
 
@@ -109,18 +110,24 @@ class Guard:
     Args:
         listener: who is told.
         backoff_scale: multiplies every pause, and the silence after which a watch has died.
+        alive: called whenever something comes of a watch, be it a fault or silence.
     """
 
     listener: Listener
     backoff_scale: float = 1.0
+    alive: Callable[[], None] = lambda: None
     failures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
-    async def back_off(self, plural: str, namespace: str | None, why: str) -> None:
+    async def back_off(
+        self, plural: str, namespace: str | None, why: str, *, at_least_seconds: float = 0.0
+    ) -> None:
         """Wait 0.5 to 1 s after the first failure in a row, at most 5 s after the fourth."""
+        self.alive()
         self.listener.failed(plural, namespace, why)
         self.failures[plural, namespace] += 1
         longest = min(5.0, 0.5 * 2 ** min(self.failures[plural, namespace], 10))
-        await asyncio.sleep(longest * random.uniform(0.5, 1) * self.backoff_scale)  # noqa: S311 - no secret
+        seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        await asyncio.sleep(max(seconds, at_least_seconds) * self.backoff_scale)
 
     def forgive(self, plural: str, namespace: str | None) -> None:
         """The next failure is the first in a row."""
@@ -216,7 +223,9 @@ async def _watch(*, resource: Any, namespace: Any, **arguments: Any) -> AsyncIte
                 guard.forgive(plural, namespace)
                 yield _told(guard.listener, plural, event)
     except _FAULTS as error:
-        await guard.back_off(plural, namespace, _words(error))
+        # One that fails after each event is forgiven each time: still no more than one a second.
+        left = began + 1 - _now()
+        await guard.back_off(plural, namespace, _words(error), at_least_seconds=left)
         yield _LIST_AGAIN
         return
     if quiet and _now() - began < 1:  # accepted, then reset: kopf would reconnect at once
@@ -231,6 +240,7 @@ async def _next(stream: Any, guard: Guard) -> dict[str, Any] | None:
     Kopf's own inactivity_timeout may strike while an event is worked on, and end the watch.
     """
     try:
+        guard.alive()
         async with asyncio.timeout(_SILENT_SECONDS * guard.backoff_scale):
             event: dict[str, Any] = await anext(stream)
     except (StopAsyncIteration, TimeoutError):

@@ -13,7 +13,9 @@ from modelserver_operator.watch import Watch
 
 log = structlog.get_logger()
 
-_PERIOD_SECONDS: Final = 30.0
+_PERIOD_SECONDS: Final = 10.0
+"""A wrong answer, say of a proxy, is mended in a quarter of a minute."""
+
 _IMPATIENT_SECONDS: Final = 1.0
 _LISTING_SECONDS: Final = 10.0
 

@@ -128,7 +128,7 @@ def runtime_image(server: ModelServer, observed: Observed, default: str) -> str:
         return server.spec.image
     live = observed.children.get(ChildId(DEPLOYMENT.name, server.name), {})
     chosen: str | None = live.get("metadata", {}).get("annotations", {}).get(labels.RESOLVED_IMAGE)
-    status = (observed.server or {}).get("status", {})
+    status = lenient.mapping(observed.server, "status")  # maybe stored under no schema of ours
     if chosen and status.get("observedGeneration") == server.generation:
         return chosen
     return default

@@ -69,13 +69,14 @@ def _parser() -> argparse.ArgumentParser:
         "monitoring",
         "whose pods may read the metrics of a ModelServer that names who may reach it",
     )
+    # A new ModelServer takes about twenty requests: a hundred at once are to be done in seconds.
     add(
         "--max-requests-per-second",
-        "100",
+        "500",
         "to the API server, on average; watches and the Lease are not counted",
         type=_positive(float),
     )
-    add("--request-burst", "200", "requests that may go at once after a rest", type=_positive(int))
+    add("--request-burst", "1000", "requests that may go at once after a rest", type=_positive(int))
     add(
         "--backoff-scale",
         "1",

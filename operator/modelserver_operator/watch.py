@@ -86,14 +86,16 @@ class Watch:
         reasons = sorted({self._troubles[place] for place in missing if place in self._troubles})
         return f"not listed yet: {', '.join(plurals)}" + "".join(f"; {why}" for why in reasons)
 
-    async def run(self, on_started: Callable[[], None]) -> None:
+    async def run(self, on_started: Callable[[], None], alive: Callable[[], None]) -> None:
         """
         Watch until `stop`; raises what kopf raises.
 
         Args:
             on_started: called when kopf has set up its signal handlers, to take them back: kopf
                 would wait for our tasks before it returns, and they must end first.
+            alive: called while the watches go on, at least once in a minute or two.
         """
+        self._guard.alive = alive
         kopf_hardening.protect(self._guard)
         started = asyncio.Event()
         taking = asyncio.ensure_future(_then(started, on_started))

@@ -46,8 +46,8 @@ class Workqueue(Generic[K]):
         base_seconds: float = 0.1,
         cap_seconds: float = 6.0,
         longest_seconds: float = 60.0,
-        quiet_seconds: float = 0.2,
-        impatient_seconds: float = 1.5,
+        quiet_seconds: float = 0.3,
+        impatient_seconds: float = 2.5,
         scale: float = 1.0,
     ) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from modelserver_runtime import __version__
 from modelserver_runtime import settings as configuration
+from modelserver_runtime.container_mode import mlflow_command
 from modelserver_runtime.errors import LoadError, SettingError
 from modelserver_runtime.settings import Settings
 
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the process; returns its exit code."""
     _parser().parse_args(arguments)
     try:
+        instead = mlflow_command(os.environ)
+        if instead is not None:
+            instead.run()
         settings = configuration.from_environment()
         _limit_threads()
         gc.disable()  # a start makes a million objects that stay; `Serving` turns it on again

@@ -72,6 +72,7 @@ class RuntimeProtocol(HttpToolsProtocol):
         self._undelivered_bytes = 0
         self._over_limit = False
         self._refusal: RequestError | None = None
+        self._answering: Any = None
 
     def connection_made(self, transport: Any) -> None:
         """One over the limit gets health and metrics only; one over the reserve, nothing."""
@@ -84,6 +85,12 @@ class RuntimeProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self._deadline = self.loop.time() + self._receive_seconds
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell also the request that pipelined ones wait for: it would write to what is closed."""
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then look at what it made of the bytes."""
@@ -176,6 +183,8 @@ class RuntimeProtocol(HttpToolsProtocol):
         else:  # pipelined: answers go out in the order of the requests
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+            if len(self.pipeline) == 1:
+                self._answering = earlier  # the others wait for it
 
     def _begin_cycle(self) -> Cycle:
         """Take uvicorn's own steps, but for what we never switch on."""
@@ -229,8 +238,8 @@ class RuntimeProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._deadline = None
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+            self._answering, app = self.pipeline.pop()
+            self._start_asgi_task(self._answering, app)
 
     def enforce_deadline(self, now: float) -> None:
         """End a connection whose time is up: idle, too slow to send, or too slow to read."""

@@ -74,13 +74,14 @@ def check_media_type(request: web.Request, verb: str, target: Target) -> None:
 def call_of(request: web.Request, verb: str, target: Target | None, body: Any) -> Call:
     """Describe *request* for rules, hooks and the log."""
     agent = request.headers.get("User-Agent", "")
+    user = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if target is None:
-        return Call(verb, "", None, "", "", agent)
+        return Call(verb, "", None, "", "", agent, user)
     name = target.name
     if not name and isinstance(body, dict):
         name = body.get("metadata", {}).get("name", "")
     namespace = target.namespace or None
-    return Call(verb, target.resource.kind, namespace, name, target.subresource, agent)
+    return Call(verb, target.resource.kind, namespace, name, target.subresource, agent, user)
 
 
 def options_of(request: web.Request, verb: str) -> Options:

@@ -50,6 +50,7 @@ class Call:
     Attributes:
         verb: get, list, watch, create, update, patch, apply or delete; `get` with kind "" is
             discovery.
+        user: the bearer token: whoever sends `alice` is alice.
     """
 
     verb: str
@@ -58,6 +59,7 @@ class Call:
     name: str
     subresource: str
     user_agent: str = ""
+    user: str = ""
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Rule:
     Attributes:
         verbs, kinds, subresources: None matches all.
         namespaces, names: shell patterns; a call without a namespace (or name) does not match.
+        users: None matches all.
         skip: let that many matching calls pass first.
         times: how often it strikes; None is always.
         probability: of striking a matching call.
@@ -79,6 +82,7 @@ class Rule:
     verbs: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
     subresources: tuple[str, ...] | None = None
+    users: tuple[str, ...] | None = None
     namespaces: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
     skip: int = 0
@@ -104,6 +108,7 @@ class Rule:
             (self.verbs, call.verb),
             (self.kinds, call.kind),
             (self.subresources, call.subresource),
+            (self.users, call.user),
         )
         if any(wanted is not None and value not in wanted for wanted, value in plain):
             return False

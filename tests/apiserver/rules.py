@@ -108,6 +108,8 @@ def _service(body: Body) -> Iterator[Cause]:
     for index, port in enumerate(ports):
         if len(ports) > 1 and not port.get("name"):
             yield f"spec.ports[{index}].name", "Required value"
+        elif port.get("name") and port["name"] in {each.get("name") for each in ports[:index]}:
+            yield f"spec.ports[{index}].name", f'Duplicate value: "{port["name"]}"'
 
 
 def _autoscaler(body: Body) -> Iterator[Cause]:

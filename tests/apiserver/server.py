@@ -104,14 +104,14 @@ class ApiServer(Cluster):
         """Settings for a `kubernetes.aio` ApiClient that talks to this server."""
         return client.Configuration(host=self.url)
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig with this server as its only context."""
+    def kubeconfig(self, path: Path, user: str = "test") -> Path:
+        """Write a kubeconfig with this server as its only context, for calls as *user*."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": self.url}}],
-            "users": [{"name": "test", "user": {"token": "test"}}],
+            "users": [{"name": "test", "user": {"token": user}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
         path.write_text(yaml.safe_dump(config))
@@ -124,13 +124,15 @@ class ApiServer(Cluster):
         try:
             yield rules
         finally:
-            self.lift_faults(*rules)
+            if rules:  # none named would lift those of others
+                self.lift_faults(*rules)
 
     def add_faults(self, *rules: Rule) -> None:
         """Put *rules* in force until they are lifted."""
         self._faults.rules.extend(rules)
+        new = Faults(self._faults.random, [*rules])  # those in force before have struck already
         for stream in list(self._streams):
-            if (rule := self._faults.strike(stream.call, in_stream=True)) in rules:
+            if (rule := new.strike(stream.call, in_stream=True)) is not None:
                 stream.strike(rule)
 
     def lift_faults(self, *rules: Rule) -> None:

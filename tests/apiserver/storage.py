@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import copy
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -141,6 +142,7 @@ class Storage:
         """Queue what happened after *since*; raises `Refused` (410) where that is forgotten."""
         if since < self._compacted:
             raise Refused(410, f"too old resource version: {since} ({self._compacted})")
-        for change in self._history:
-            if change.revision > since:
-                watcher.offer(change)
+        newest_first = reversed(self._history)
+        missed = itertools.takewhile(lambda change: change.revision > since, newest_first)
+        for change in reversed([*missed]):
+            watcher.offer(change)

@@ -9,7 +9,8 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ RUN = ROOT / "tests" / "cluster" / "kind" / "run.sh"
 SYSTEM = "modelserver-system"
 OPERATOR = "modelserver-operator"
 AUDIT_LOG = "/var/log/kubernetes/audit/audit.log"
+TINY = {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+"""Resources of a pod that starts fast and leaves room for others."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
@@ -27,6 +30,8 @@ class Cluster:
     """kubectl and a few questions that many tests ask."""
 
     environment: dict[str, str]
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    refusals: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def run(self, *command: str, text: str | None = None, check: bool = True) -> str:
         """Run a command with the cluster's programs and kubeconfig; return what it printed."""
@@ -94,8 +99,8 @@ class Cluster:
 
     @contextlib.contextmanager
     def fresh_namespace(self, prefix: str) -> Iterator[str]:
-        """Make a namespace under Pod Security `restricted`; delete it without waiting for it."""
-        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        """Make a namespace under Pod Security `restricted`; delete it, but do not wait for that."""
+        name = f"test-{prefix}-{uuid.uuid4().hex[:8]}"
         self.create_namespace(name, RESTRICTED)
         try:
             yield name
@@ -119,14 +124,34 @@ class Cluster:
 
     def operator_writes(self) -> list[str]:
         """Every write of the operator so far, Lease renewals apart, as the API server saw it."""
-        node = f"{self.environment['CLUSTER']}-control-plane"
-        lines = self.run("docker", "exec", node, "cat", AUDIT_LOG).splitlines()
-        events = [json.loads(line) for line in lines if line]
+        verbs = "|".join(sorted(WRITES))
+        events = self._audited(f'"verb":"({verbs})"')
         return [
             f"{event['verb']} {event['requestURI']}"
             for event in events
-            if event["verb"] in WRITES and event["objectRef"]["resource"] != "leases"
+            if event["objectRef"]["resource"] != "leases"
         ]
+
+    def operator_requests(self) -> list[dict[str, Any]]:
+        """Every request of the operator in this session, but those that had to be refused."""
+        return [
+            event
+            for event in self._audited("")
+            if (at := datetime.fromisoformat(event["requestReceivedTimestamp"])) >= self.began
+            and not any(start <= at <= end for start, end in self.refusals)
+        ]
+
+    def _audited(self, pattern: str) -> list[dict[str, Any]]:
+        node = f"{self.environment['CLUSTER']}-control-plane"
+        lines = self.run("docker", "exec", node, "grep", "-E", "-e", pattern, AUDIT_LOG)
+        return [json.loads(line) for line in lines.splitlines()]
+
+    @contextlib.contextmanager
+    def refusals_expected(self) -> Iterator[None]:
+        """Leave what is asked while the body runs out of the account of the operator's rights."""
+        start = datetime.now(UTC)
+        yield
+        self.refusals.append((start, datetime.now(UTC)))
 
     def state(self) -> str:
         """Describe what tests look at: conditions, pods, nodes, the operator's last words."""
@@ -153,6 +178,18 @@ class Cluster:
         else:
             selector = f"app.kubernetes.io/name={OPERATOR}"
             eventually(lambda: not self.listing(SYSTEM, "pods", selector), 60)
+
+    @contextlib.contextmanager
+    def without_operator(self) -> Iterator[None]:
+        """Run no operator while the body runs, and as many as before afterwards."""
+        deployment = self.get(SYSTEM, "deployment", OPERATOR)
+        assert deployment is not None
+        before = deployment["spec"]["replicas"]
+        self.scale_operator(0)
+        try:
+            yield
+        finally:
+            self.scale_operator(before)
 
     def wait_operator(self) -> None:
         """Wait for the operator's rollout."""

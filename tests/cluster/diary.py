@@ -64,6 +64,18 @@ class Diary:
         return lines
 
 
+def condition_of(body: Body, kind: str) -> Body:
+    """Read a condition; empty where there is none."""
+    found = body.get("status", {}).get("conditions", [])
+    return next((condition for condition in found if condition["type"] == kind), {})
+
+
+def says(server: Body, kind: str, reason: str, words: str = "") -> bool:
+    """Say whether that condition gives *reason*, with *words* in its message."""
+    condition = condition_of(server, kind)
+    return condition.get("reason") == reason and words in condition["message"]
+
+
 @contextlib.contextmanager
 def watched(cluster: Cluster) -> Iterator[Diary]:
     """Write down whatever happens in any namespace while the body runs."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,23 +61,33 @@ class Load:
 
 
 @contextlib.contextmanager
-def under_load(
-    cluster: Cluster, namespace: str, server: str, *, rate: int = 500, enough: int = ENOUGH
+def under_load(  # noqa: PLR0913 - each is a fact of its own
+    cluster: Cluster,
+    namespace: str,
+    server: str,
+    *,
+    rate: int = 500,
+    enough: int = ENOUGH,
+    token: str = "",
+    authority: Path | None = None,
 ) -> Iterator[Load]:
     """
     Send *rate* predictions a second to *server* while the body runs, and until *enough* were sent.
 
-    The client runs on the control plane, which no test drains.
+    The client runs on the control plane, which no test drains. With an *authority* it speaks TLS.
     """
-    pod = f"load-{server}"
+    pod = f"load-{uuid.uuid4().hex[:8]}"
     body = json.dumps(ROW)
-    url = f"http://{server}.{namespace}.svc/predict"
-    cluster.kubectl(
-        *("-n", namespace, "create", "configmap", pod, f"--from-file={PROGRAM}"),
-    )
+    url = f"{'https' if authority else 'http'}://{server}.{namespace}.svc/predict"
+    files = [f"--from-file={PROGRAM}"]
+    options = [f"--rate={rate}", *([f"--token={token}"] if token else [])]
+    if authority is not None:
+        files.append(f"--from-file=authority.pem={authority}")
+        options.append("--ca=/load/authority.pem")
+    cluster.kubectl("-n", namespace, "create", "configmap", pod, *files)
     container = {
         "name": "client",
-        "command": ["python", f"/load/{PROGRAM.name}", url, body, f"--rate={rate}"],
+        "command": ["python", f"/load/{PROGRAM.name}", url, body, *options],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
         "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
     }
@@ -92,7 +103,10 @@ def under_load(
         ),
     )
     load = Load(cluster, namespace, pod)
-    eventually(lambda: load.has_sent(1), 90, load.log)
-    yield load
-    eventually(lambda: load.has_sent(enough), 180, load.log)
-    load.stop()
+    try:
+        eventually(lambda: load.has_sent(1), 90, load.log)
+        yield load
+        eventually(lambda: load.has_sent(enough), 180, load.log)
+        load.stop()
+    finally:
+        cluster.kubectl("-n", namespace, "delete", "pod", pod, "--wait=false")

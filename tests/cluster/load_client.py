@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import signal
+import ssl
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,6 +22,21 @@ from typing import Any
 import aiohttp
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is sent, and where to."""
+
+    url: str
+    body: str
+    headers: dict[str, str]
+    tls: ssl.SSLContext | bool
+
+    def post(self, session: aiohttp.ClientSession) -> Any:
+        """Send it once."""
+        return session.post(self.url, data=self.body, headers=self.headers, ssl=self.tls)
 
 
 @dataclass
@@ -51,29 +67,34 @@ async def main() -> None:
     parser.add_argument("url", help="what to POST to")
     parser.add_argument("body", help="what to POST, as JSON")
     parser.add_argument("--rate", type=float, default=500, help="requests a second, in all")
+    parser.add_argument("--token", default="", help="bearer token to send")
+    parser.add_argument("--ca", help="file with the authority that the server's certificate is of")
     parser.add_argument("--clients", type=int, default=32, help="requests at one time, at most")
     arguments = parser.parse_args()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     counts = Counts()
-    expected = await first_answer(arguments.url, arguments.body)
+    tls = ssl.create_default_context(cafile=arguments.ca) if arguments.ca else None
+    headers = JSON | ({"Authorization": f"Bearer {arguments.token}"} if arguments.token else {})
+    target = Target(arguments.url, arguments.body, headers, tls or True)
+    expected = await first_answer(target)
     pause = arguments.clients / arguments.rate
     async with asyncio.TaskGroup() as group:
         group.create_task(report(counts, stop))
         for number in range(arguments.clients):
-            client = Client(arguments.url, arguments.body, expected, counts)
+            client = Client(target, expected, counts)
             start = pause * number / arguments.clients
             group.create_task(client.run(stop, start, pause, kept_alive=number % 2 == 0))
     print(counts.line(done=True), flush=True)  # noqa: T201 - the log is the answer
 
 
-async def first_answer(url: str, body: str) -> Any:
+async def first_answer(target: Target) -> Any:
     """Wait until the network has let this new pod in; every later answer must equal this one."""
     deadline = time.monotonic() + 60
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while True:
             try:
-                async with session.post(url, data=body, headers=JSON) as response:
+                async with target.post(session) as response:
                     response.raise_for_status()
                     return prediction(await response.json())
             except (aiohttp.ClientError, TimeoutError):
@@ -93,8 +114,7 @@ async def report(counts: Counts, stop: asyncio.Event) -> None:
 class Client:
     """One that sends a request, waits for its answer, and sends the next."""
 
-    url: str
-    body: str
+    target: Target
     expected: Any
     counts: Counts
 
@@ -119,7 +139,7 @@ class Client:
         """Send one request and count what becomes of it."""
         started = time.monotonic()
         try:
-            async with session.post(self.url, data=self.body, headers=JSON) as response:
+            async with self.target.post(session) as response:
                 text = await response.text()
             if response.status != 200:
                 self.counts.failed[f"{response.status} {text[:200]}"] += 1
@@ -134,9 +154,6 @@ class Client:
     async def connected(self, *_: object) -> None:
         """Count a new connection."""
         self.counts.connections += 1
-
-
-JSON = {"Content-Type": "application/json"}
 
 
 def prediction(answer: Any) -> Any:

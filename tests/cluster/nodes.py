@@ -17,6 +17,11 @@ def worker(cluster: Cluster) -> str:
     return f"{cluster.environment['CLUSTER']}-worker"
 
 
+def nodes(cluster: Cluster) -> tuple[str, str]:
+    """Name both."""
+    return control_plane(cluster), worker(cluster)
+
+
 def pods_on(cluster: Cluster, node: str, namespace: str, selector: str) -> list[dict[str, Any]]:
     """List the pods on *node*."""
     found = cluster.listing(namespace, "pods", selector)

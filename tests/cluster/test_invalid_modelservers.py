@@ -20,9 +20,8 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 @pytest.fixture(scope="module", autouse=True)
 def operator_stopped(cluster: Cluster) -> Iterator[None]:
     """No operator runs: what is refused here is refused by the schema alone."""
-    cluster.scale_operator(0)
-    yield
-    cluster.scale_operator(1)
+    with cluster.without_operator():
+        yield
 
 
 @pytest.mark.parametrize("invalid", INVALID, ids=lambda invalid: invalid.mistake)

@@ -6,16 +6,17 @@ status, an Event, the Deployment's condition or, where the API server refuses a 
 ModelServer itself; that and the condition are seen through watches that began together.
 """
 
+import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import artifacts
 import pytest
-from cluster_access import RESTRICTED, Cluster, installed_image, model_server
-from diary import Body, Diary, watched
+from cluster_access import RESTRICTED, ROOT, TINY, Cluster, installed_image, model_server
+from diary import Body, Diary, condition_of, says, watched
 
 pytestmark = pytest.mark.cluster
 
@@ -23,7 +24,6 @@ NAME = "broken"
 LABEL = "test.modelserver.dev/trouble"
 NAMED_WITHIN_SECONDS = 20
 SHOWN_WITHIN_SECONDS = 150
-TINY = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "400Mi"}}
 BUNDLED = {"source": {"bundled": {"path": "/models/breast-cancer"}}}
 Sign = tuple[str, Callable[[Body], object]]
 
@@ -49,14 +49,14 @@ def crashed() -> Sign:
 
 def unscheduled() -> Sign:
     """The scheduler has found no node."""
-    return "Pod", lambda pod: _condition(pod, "PodScheduled").get("status") == "False"
+    return "Pod", lambda pod: condition_of(pod, "PodScheduled").get("status") == "False"
 
 
 def refused_pod() -> Sign:
     """The API server has refused a pod to the ReplicaSet."""
     return (
         "Deployment",
-        lambda deployment: _condition(deployment, "ReplicaFailure").get("status") == "True",
+        lambda deployment: condition_of(deployment, "ReplicaFailure").get("status") == "True",
     )
 
 
@@ -205,6 +205,7 @@ def troubles(operator_image: str, pause_image: str) -> tuple[Trouble, ...]:
             "ModelLoadFailed",
             "model.skops",
             ended("ModelLoadFailed"),
+            stalled=True,
             **_from_config_map(artifacts.with_a_model_that_is_none()),
         ),
         Trouble(
@@ -304,7 +305,7 @@ def broken(cluster: Cluster) -> Iterator[Broken]:
     """All troubles at once."""
     found = troubles(installed_image("OPERATOR_IMAGE"), _pause_image(cluster))
     suffix = uuid.uuid4().hex[:8]
-    namespaces = {trouble.name: f"{trouble.name}-{suffix}" for trouble in found}
+    namespaces = {trouble.name: f"test-{trouble.name}-{suffix}" for trouble in found}
     try:
         for trouble in found:
             labels = RESTRICTED | {LABEL: trouble.name}
@@ -331,24 +332,40 @@ def test_the_cause_is_named(broken: Broken, trouble: Trouble) -> None:
     named = broken.diary.wait(
         namespace,
         "ModelServer",
-        lambda server: _says(server, trouble.condition, trouble.reason, trouble.says),
+        lambda server: says(server, trouble.condition, trouble.reason, trouble.says),
         NAMED_WITHIN_SECONDS + max(0, shown - time.monotonic()),
     )
     assert named - shown <= NAMED_WITHIN_SECONDS
     if trouble.stalled:
         broken.diary.wait(
-            namespace, "ModelServer", lambda server: _says(server, "Stalled", trouble.reason), 20
+            namespace, "ModelServer", lambda server: says(server, "Stalled", trouble.reason), 20
         )
 
 
-def _says(server: Body, kind: str, reason: str, words: str = "") -> bool:
-    condition = _condition(server, kind)
-    return condition.get("reason") == reason and words in condition["message"]
+def test_kstatus_reads_them_right(cluster: Cluster, broken: Broken, served: str) -> None:
+    """The library behind Argo CD and Flux says Failed where a person is needed, and only there."""
+    for trouble in TROUBLES:
+        reason = trouble.reason
+        broken.diary.wait(
+            broken.namespaces[trouble.name],
+            "ModelServer",
+            lambda server, reason=reason, kind=trouble.condition: says(server, kind, reason),
+            SHOWN_WITHIN_SECONDS,
+        )
+    live = [
+        cluster.get(broken.namespaces[trouble.name], "modelserver", NAME) for trouble in TROUBLES
+    ]
+    expected = ["Failed" if trouble.stalled else "InProgress" for trouble in TROUBLES]
+    live.append(cluster.get(served, "modelserver", "breast-cancer"))
+    expected.append("Current")
+    assert _verdicts(cluster, live) == expected
 
 
-def _condition(body: Body, kind: str) -> dict[str, Any]:
-    found = body.get("status", {}).get("conditions", [])
-    return next((condition for condition in found if condition["type"] == kind), {})
+def _verdicts(cluster: Cluster, objects: Sequence[Body | None]) -> list[str]:
+    """Ask the real library, which is Go's."""
+    program = ROOT / ".build" / "kstatus"
+    cluster.run("go", "-C", str(ROOT / "tests" / "kstatus"), "build", "-o", str(program), ".")
+    return cluster.run(str(program), text="\n".join(map(json.dumps, objects))).split()
 
 
 def _containers(pod: Body) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cluster_access import Cluster, eventually, model_server
+from cluster_access import TINY, Cluster, eventually, model_server
 from load import ENOUGH, Load, under_load
 from nodes import drained, pods_on, put_on_worker, worker
 
@@ -12,14 +12,7 @@ pytestmark = pytest.mark.cluster
 
 NAME = "web"
 SELECTOR = f"modelserver.dev/name={NAME}"
-SPEC = {
-    "replicas": 2,
-    "resources": {
-        "requests": {"cpu": "100m", "memory": "200Mi"},
-        "limits": {"cpu": "500m", "memory": "512Mi"},
-    },
-    "rollout": {"minReadySeconds": 2},
-}
+SPEC = {"replicas": 2, "resources": TINY, "rollout": {"minReadySeconds": 2}}
 
 
 @pytest.fixture(scope="module")

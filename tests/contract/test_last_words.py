@@ -25,7 +25,7 @@ def test_a_bad_file_of_tokens(tmp_path: Path, content: str | None, words: str) -
     with running(auth_tokens_file=str(tokens), termination_log=str(log)) as process:
         code = process.wait()
     pod = make.pod(state=make.ended(log.read_text(), code=code))
-    assert root_cause([pod]) == ("InvalidSetting", f"1 of 1 pods: {tokens} {words}")
+    assert root_cause([pod], {}) == ("InvalidSetting", f"1 of 1 pods: {tokens} {words}")
 
 
 def test_a_bad_certificate(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_bad_certificate(tmp_path: Path) -> None:
     files = {"tls_cert_file": str(chain), "tls_key_file": str(key), "termination_log": str(log)}
     with running(**files) as process:
         code = process.wait()
-    cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))])
+    cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))], {})
     assert code == 64
     assert cause is not None
     assert cause.reason == "InvalidSetting"

@@ -103,3 +103,11 @@ def test_no_package_index(machine: Path, tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "is a Python package index reachable?" in done.stderr
+
+
+def test_no_browser_and_no_way_to_get_one(machine: Path) -> None:
+    """Where apt-get is not there, the sentence says what to install."""
+    (machine / "apt-get").unlink(missing_ok=True)
+    done = run("scripts/test-programs", machine)
+    assert done.returncode != 0
+    assert "Chromium is missing: install chromium and chromedriver" in done.stderr

@@ -459,6 +459,17 @@ async def test_rules_strike_what_they_name(server: ApiServer, http: aiohttp.Clie
     assert sick.hits == 2
 
 
+async def test_rules_strike_whom_they_name(server: ApiServer, http: aiohttp.ClientSession) -> None:
+    """One client can be cut off while the others are served; the journal knows who called."""
+    as_alice, as_bob = ({"Authorization": f"Bearer {user}"} for user in ("alice", "bob"))
+    with server.faults(Rule("status", users=("alice",), code=503)):
+        async with http.get(CONFIG_MAPS, headers=as_alice) as refused:
+            assert refused.status == 503
+        async with http.get(CONFIG_MAPS, headers=as_bob) as answered:
+            assert answered.status == 200
+    assert [record.call.user for record in server.journal] == ["alice", "bob"]
+
+
 async def test_chance_is_repeatable(http: aiohttp.ClientSession, server: ApiServer) -> None:
     """Half of the calls fail, the same half in every run of a test."""
     with server.faults(Rule("status", probability=0.5)):

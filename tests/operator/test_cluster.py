@@ -69,6 +69,18 @@ async def test_an_object_is_made_read_listed_and_deleted(cluster, server):
     assert server.find("ConfigMap", "default", "settings") is None
 
 
+@pytest.mark.parametrize("code", [404, 409])
+async def test_what_is_still_there_was_not_deleted(code, cluster, server):
+    """Whatever was answered: an object that was taken for gone would never be looked at again."""
+    made = await cluster.apply(CONFIG_MAP, settings())
+    lie = Rule("status", verbs=("delete",), code=code)
+    with server.faults(lie), pytest.raises(StalePicture):
+        await cluster.delete(CONFIG_MAP, made)
+    await cluster.delete(CONFIG_MAP, made)
+    await cluster.delete(CONFIG_MAP, made)  # it is gone: that is all we wanted
+    assert server.find("ConfigMap", "default", "settings") is None
+
+
 async def test_a_long_listing_comes_in_pages(cluster, server, monkeypatch):
     """And is one set of uids."""
     monkeypatch.setattr("modelserver_operator.cluster._PAGE", 2)
@@ -86,6 +98,8 @@ async def test_whether_a_kind_is_served(cluster, server):
     assert await cluster.serves(MODEL_SERVER)
 
 
+POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: the port is immutable"
+WEBHOOK = 'admission webhook "w.example.com" denied the request: not on Fridays'
 TERMINATING = "unable to create new content in namespace default because it is being terminated"
 
 
@@ -99,6 +113,8 @@ TERMINATING = "unable to create new content in namespace default because it is b
         pytest.param(404, 'namespaces "default" not found', NamespaceTerminating, "", id="gone ns"),
         pytest.param(403, "exceeded quota: q", ChildRefused, "QuotaExceeded", id="quota"),
         pytest.param(403, "not allowed", ChildRefused, "Forbidden", id="no right"),
+        pytest.param(422, POLICY, ChildRefused, "Forbidden", id="policy"),
+        pytest.param(400, WEBHOOK, ChildRefused, "Forbidden", id="webhook"),
         pytest.param(422, "field is immutable", ChildRefused, "ImmutableField", id="immutable"),
         pytest.param(422, "spec.ports: invalid", ChildRefused, "InvalidSpec", id="invalid"),
         pytest.param(400, "bad", ChildRefused, "InvalidSpec", id="malformed"),

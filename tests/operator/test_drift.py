@@ -95,3 +95,17 @@ from modelserver_operator.drift import covers
 def test_covers(live, desired, want):
     """Only fields of ours are compared, with the API server's idea of equal."""
     assert covers(live, desired) is want
+
+
+def test_a_zero_that_the_api_server_leaves_out_is_there() -> None:
+    """Or a Deployment with `minReadySeconds: 0` would be applied at every look."""
+    assert covers({"spec": {}}, {"spec": {"minReadySeconds": 0}})
+    assert not covers({"spec": {}}, {"spec": {"minReadySeconds": 10}})
+    assert not covers({"spec": {"minReadySeconds": 10}}, {"spec": {"minReadySeconds": 0}})
+    assert not covers({"spec": {}}, {"spec": {"maxUnavailable": 0}})
+
+
+def test_an_empty_egress_that_the_api_server_leaves_out_is_there() -> None:
+    """And a rule that somebody added to a policy that lets nothing out is not."""
+    assert covers({"spec": {}}, {"spec": {"egress": []}})
+    assert not covers({"spec": {"egress": [{}]}}, {"spec": {"egress": []}})

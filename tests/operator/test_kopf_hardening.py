@@ -19,6 +19,7 @@ PODS: Any = SimpleNamespace(plural="pods")
 LIST_AGAIN = {"type": "ERROR", "object": {"code": 410, "message": "list again"}}
 FAULTS = [
     pytest.param(aiohttp.ClientPayloadError("reset"), id="a reset"),
+    pytest.param(RuntimeError("Connection closed."), id="a reset between two reads"),
     pytest.param(json.JSONDecodeError("x", "garbage", 0), id="a line that is no JSON"),
     pytest.param(errors.APIError(None, status=500, headers={}), id="an error of the API server"),
     pytest.param(errors.APIForbiddenError(None, status=403, headers={}), id="a right taken away"),
@@ -190,6 +191,15 @@ async def test_the_pause_grows_to_five_seconds_and_starts_anew(monkeypatch, paus
     stock(monkeypatch, "_stock_watch", added(1), aiohttp.ClientError())
     await watched()
     assert pauses[-1] <= 1
+
+
+@pytest.mark.usefixtures("listener")
+async def test_a_watch_that_fails_after_each_event_is_begun_once_a_second(monkeypatch, pauses):
+    """Each event ends the row of failures: the pause alone would be half a second at times."""
+    stock(monkeypatch, "_stock_watch", added(1), aiohttp.ClientError())
+    for _ in range(20):
+        await watched()
+    assert min(pauses) == pytest.approx(1, abs=0.1)
 
 
 async def test_pauses_can_be_scaled(monkeypatch, pauses):

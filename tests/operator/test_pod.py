@@ -215,11 +215,7 @@ def test_a_user_adds_labels_and_takes_none_of_ours():
 @pytest.mark.parametrize(
     ("given", "want"),
     [
-        pytest.param(
-            None,
-            ["kubernetes.io/hostname", "topology.kubernetes.io/zone"],
-            id="over nodes and zones by default",
-        ),
+        pytest.param(None, ["kubernetes.io/hostname"], id="over nodes by default"),
         pytest.param([], [], id="not at all if so asked"),
         pytest.param(
             [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
@@ -235,6 +231,39 @@ def test_spread(given, want):
     assert [constraint["topologyKey"] for constraint in found] == want
     selectors = [constraint["labelSelector"] for constraint in found]
     assert selectors == [{"matchLabels": {labels.NAME: "web"}}] * len(want)
+
+
+POOL = {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["models"]}]}
+NODE = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [POOL]}}
+RACK = {"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "noisy"}}}
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "zones"),
+    [
+        pytest.param({}, True, id="by default"),
+        pytest.param({"affinity": {"nodeAffinity": NODE}}, True, id="beside chosen nodes"),
+        pytest.param(
+            {
+                "affinity": {
+                    "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [RACK]}
+                }
+            },
+            False,
+            id="not beside chosen neighbours",
+        ),
+        pytest.param({"topologySpreadConstraints": []}, False, id="not where nothing is spread"),
+    ],
+)
+def test_zones_are_preferred_apart_from_the_constraints(scheduling, zones):
+    """A constraint over zones would end the spreading over nodes where no node has a zone."""
+    found = pod(scheduling=scheduling).get("affinity", {})
+    given = scheduling.get("affinity", {})
+    assert given.items() <= found.items()
+    assert ("podAntiAffinity" in found.keys() - given.keys()) is zones
+    if zones:
+        [term] = found["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert term["podAffinityTerm"]["topologyKey"] == "topology.kubernetes.io/zone"
 
 
 def test_a_selector_of_a_users_constraint_is_left_alone():

@@ -6,17 +6,19 @@ from pathlib import Path
 from modelserver_operator.reasons import REASONS
 from status_cases import CASES
 
+CONDITIONS = {"Accepted", "Available", "Ready", "Stalled"}
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
 def rows() -> dict[str, dict[str, list[str]]]:
-    """Read the guide: by condition and reason the cells of meaning and first steps."""
+    """Read the guide's chapters on conditions: by reason the cells of meaning and first steps."""
     found: dict[str, dict[str, list[str]]] = {}
     condition = ""
-    for line in GUIDE.read_text().splitlines():
+    conditions, _, _ = GUIDE.read_text().partition("## The operator itself")
+    for line in conditions.splitlines():
         if line.startswith("## "):
             condition = line[3:].split(":")[0]
-        if line.startswith("| `"):
+        if condition in CONDITIONS and line.startswith("| `"):
             names, *cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
             for name in re.findall(r"`([A-Za-z]+)`", names):
                 assert name not in found.setdefault(condition, {}), f"{name} is explained twice"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime.process import ROOT
 
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 
 
 @cache

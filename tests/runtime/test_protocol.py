@@ -201,6 +201,7 @@ def test_a_client_that_reads_nothing_is_ended(strict: Process) -> None:
             assert time.monotonic() - started < 5
             time.sleep(0.1)
         assert time.monotonic() - started > RECEIVE_SECONDS / 2
+    assert not [line for line in strict.stderr if "Traceback" in line]
 
 
 def _is_reset(client: socket.socket) -> bool:

@@ -28,7 +28,7 @@ def desired_network_policy(
     policy = server.spec.network_policy
     if policy.policy == "None":
         return None
-    body: dict[str, Any] = {
+    return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": labels.child_metadata(server, server.name),
@@ -36,11 +36,11 @@ def desired_network_policy(
             "podSelector": {"matchLabels": {labels.NAME: server.name}},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _ingress(server, surroundings.prometheus_namespace),
+            # Without a rule nothing goes out: no source of a model needs the network. The empty
+            # list is written all the same, or a rule that somebody adds would be left to stand.
+            "egress": copy.deepcopy(list(policy.egress or ())),
         },
     }
-    if policy.egress:
-        body["spec"]["egress"] = copy.deepcopy(list(policy.egress))
-    return body  # without a rule, nothing goes out: no source of a model needs the network
 
 
 def _ingress(server: ModelServer, prometheus_namespace: str) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ def _scheduling(server: ModelServer) -> dict[str, Any]:
     fields = {
         "nodeSelector": dict(wanted.node_selector),
         "tolerations": copy.deepcopy(list(wanted.tolerations)),
-        "affinity": copy.deepcopy(wanted.affinity),
+        "affinity": _affinity(server),
         "topologySpreadConstraints": _spread(server),
         "priorityClassName": wanted.priority_class_name,
         "runtimeClassName": wanted.runtime_class_name,
@@ -121,7 +121,7 @@ def _scheduling(server: ModelServer) -> dict[str, Any]:
 
 def _spread(server: ModelServer) -> list[dict[str, Any]]:
     """
-    Spread the pods as the user says, or each version's over nodes and zones where possible.
+    Spread the pods as the user says, or each version's over the nodes where possible.
 
     A constraint without a selector would count no pods and so spread nothing: ours is meant.
     """
@@ -133,13 +133,33 @@ def _spread(server: ModelServer) -> list[dict[str, Any]]:
     return [
         {
             "maxSkew": 1,
-            "topologyKey": topology,
+            "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": _pods_of(server),
-            "matchLabelKeys": ["pod-template-hash"],
+            **_pods_of_one_version(server),
         }
-        for topology in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]
+
+
+def _affinity(server: ModelServer) -> dict[str, Any]:
+    """
+    Keep each version's pods in different zones where possible, unless the user spreads them.
+
+    Not by a second constraint: the scheduler spreads over nodes only that have the labels of all
+    constraints, so that one over zones would end all spreading in a cluster without zones.
+    """
+    given = copy.deepcopy(server.spec.scheduling.affinity) or {}
+    if server.spec.scheduling.topology_spread_constraints is not None:
+        return given
+    term = {"topologyKey": "topology.kubernetes.io/zone", **_pods_of_one_version(server)}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {
+        "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred},
+        **given,
+    }
+
+
+def _pods_of_one_version(server: ModelServer) -> dict[str, Any]:
+    return {"labelSelector": _pods_of(server), "matchLabelKeys": ["pod-template-hash"]}
 
 
 def _pods_of(server: ModelServer) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class Metadata(_Answer):
     created: str
 
 
-class FeatureAnswer(_Answer):
+class FeatureDescription(_Answer):
     """One column."""
 
     model_config = ConfigDict(extra="allow")
@@ -139,10 +139,10 @@ class FeatureAnswer(_Answer):
     maximum: float | None
 
 
-class Features(_Answer):
+class FeatureList(_Answer):
     """The columns in order, and a row of them that can be sent as it is."""
 
-    features: list[FeatureAnswer]
+    features: list[FeatureDescription]
     count: int
     example: dict[str, Any]
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from modelserver_runtime.routes.answers import Features, Metadata
-from modelserver_runtime.routes.openapi import NEEDS_MODEL, example_row
+from modelserver_runtime.routes.answers import FeatureList, Metadata
+from modelserver_runtime.routes.examples import example_row
+from modelserver_runtime.routes.openapi import NEEDS_MODEL
 from modelserver_runtime.serving import Serving
 
 
@@ -24,7 +25,7 @@ def model_routes(serving: Serving) -> APIRouter:
     @routes.get(
         "/features",
         summary="Features in order, with the range seen in training, and a row to try",
-        response_model=Features,
+        response_model=FeatureList,
     )
     async def features() -> dict[str, Any]:
         manifest = serving.require().model.manifest

@@ -1,7 +1,5 @@
 """OpenAPI typed from the model's own signature, with examples that can be sent as they are."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +7,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from modelserver_runtime import __version__
-from modelserver_runtime.artifact import Feature, Manifest
+from modelserver_runtime.artifact import Manifest
 from modelserver_runtime.dialects.kserve_v1 import v1_model
 from modelserver_runtime.dialects.mlflow import invocation_model
-from modelserver_runtime.dialects.open_inference import V2Request, tensor_metadata
+from modelserver_runtime.dialects.open_inference import V2Request
 from modelserver_runtime.routes.answers import (
     BatchAnswer,
     ErrorAnswer,
@@ -20,6 +18,7 @@ from modelserver_runtime.routes.answers import (
     PredictionAnswer,
     Predictions,
 )
+from modelserver_runtime.routes.examples import body_examples
 from modelserver_runtime.serving import Ready
 
 _DESCRIPTIONS: Mapping[int, str] = {
@@ -77,6 +76,8 @@ def describe(app: FastAPI, ready: Ready | None) -> dict[str, Any]:
     described.router.routes.extend(app.router.routes)
     schema = described.openapi()
     _finish(schema, ready)
+    if ready is not None:
+        _add_examples(schema, ready.model.manifest)
     return schema
 
 
@@ -98,6 +99,16 @@ def _finish(schema: dict[str, Any], ready: Ready | None) -> None:
     schemas.setdefault("ErrorAnswer", ErrorAnswer.model_json_schema())
 
 
+def _add_examples(schema: dict[str, Any], manifest: Manifest) -> None:
+    """Here and not at the routes: FastAPI leaves out every null, also out of examples."""
+    for path, content in body_examples(manifest).items():
+        body = schema["paths"][path]["post"]["requestBody"]["content"]
+        for content_type, examples in content.items():
+            body.setdefault(content_type, {"schema": {"type": "string"}})["examples"] = {
+                name: {"value": value} for name, value in examples.items()
+            }
+
+
 def _common_errors() -> dict[str, Any]:
     content = {_JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
     return {
@@ -109,8 +120,6 @@ def _common_errors() -> dict[str, Any]:
 def _prediction_routes(ready: Ready) -> APIRouter:
     """Never called: the hot routes answer. These say to OpenAPI what goes in and out."""
     routes = APIRouter(responses=errors(*_PREDICTION_ERRORS))
-    manifest = ready.model.manifest
-    row = example_row(manifest)
     invocation, v1 = invocation_model(ready.codec), v1_model(ready.codec)
 
     @routes.post(
@@ -118,7 +127,6 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         tags=["prediction"],
         summary="Predict one row",
         response_model=PredictionAnswer,
-        openapi_extra=_body({"a row": row}),
     )
     async def predict(body: ready.codec.row_model) -> None:  # type: ignore[name-defined]
         """One flat object with every feature."""
@@ -128,7 +136,6 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         tags=["prediction"],
         summary="Predict a batch of rows",
         response_model=BatchAnswer,
-        openapi_extra=_body({"two rows": {"records": [row, row]}}),
     )
     async def batch_predict(body: ready.codec.batch_model) -> None:  # type: ignore[name-defined]
         """The rows under `records`."""
@@ -138,7 +145,6 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         tags=["MLflow"],
         summary="Predict, in MLflow's scoring protocol",
         response_model=Predictions,
-        openapi_extra=_body(_invocations(row), csv=_as_csv(row)),
     )
     async def invocations(body: invocation) -> None:  # type: ignore[valid-type]
         """Exactly one of the four formats, or CSV with a line of names."""
@@ -148,12 +154,6 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         tags=["KServe V1"],
         summary="Predict, in KServe's V1 protocol",
         response_model=Predictions,
-        openapi_extra=_body(
-            {
-                "lists": {"instances": [list(row.values())]},
-                "objects": {"instances": [row]},
-            }
-        ),
     )
     async def v1_predict(name: str, body: v1) -> None:  # type: ignore[valid-type]
         """Lists have the values in the order of `/model/features`."""
@@ -167,8 +167,7 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         "description": "Bytes of JSON, where binary tensor data follow it",
         "schema": {"type": "integer", "minimum": 0},
     }
-    extra = _body(_inferences(manifest, row)) | {"parameters": [header]}
-    extra["requestBody"]["content"] |= binary
+    extra = {"parameters": [header], "requestBody": {"content": binary}}
 
     @routes.post(
         "/v2/models/{name}/infer",
@@ -178,6 +177,9 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         openapi_extra=extra,
         response_class=Response,
     )
+    async def infer(name: str, body: V2Request) -> None:
+        """One [rows, features] tensor of any name, or one tensor for each feature by its name."""
+
     @routes.post(
         "/v2/models/{name}/versions/{version}/infer",
         tags=[_V2],
@@ -186,74 +188,7 @@ def _prediction_routes(ready: Ready) -> APIRouter:
         openapi_extra=extra,
         response_class=Response,
     )
-    async def infer(name: str, body: V2Request) -> None:
-        """One [rows, features] tensor of any name, or one tensor for each feature by its name."""
+    async def infer_version(name: str, version: str, body: V2Request) -> None:
+        """The same request."""
 
     return routes
-
-
-def _body(examples: Mapping[str, Any], *, csv: str | None = None) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        _JSON: {"examples": {name: {"value": value} for name, value in examples.items()}}
-    }
-    if csv is not None:
-        content["text/csv"] = {"schema": {"type": "string"}, "example": csv}
-    return {"requestBody": {"content": content}}
-
-
-def _invocations(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "dataframe_split": {
-            "dataframe_split": {"columns": list(row), "data": [list(row.values())]}
-        },
-        "dataframe_records": {"dataframe_records": [row]},
-        "instances": {"instances": [list(row.values())]},
-        "inputs": {"inputs": {name: [value] for name, value in row.items()}},
-    }
-
-
-def _inferences(manifest: Manifest, row: Mapping[str, Any]) -> dict[str, Any]:
-    inputs, outputs = tensor_metadata(manifest)
-    examples: dict[str, Any] = {
-        "a tensor for each feature": {
-            "inputs": [
-                {
-                    "name": i["name"],
-                    "shape": [1],
-                    "datatype": i["datatype"],
-                    "data": [row[i["name"]]],
-                }
-                for i in inputs
-            ],
-            "outputs": [{"name": output["name"]} for output in outputs],
-        }
-    }
-    if all(i["datatype"] in ("FP64", "INT64") for i in inputs):
-        values = list(row.values())
-        tensor = {"name": "x", "shape": [1, len(row)], "datatype": "FP64", "data": values}
-        examples = {"one tensor": {"inputs": [tensor]}} | examples
-    return examples
-
-
-def _as_csv(row: Mapping[str, Any]) -> str:
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerows([row.keys(), row.values()])
-    return file.getvalue()
-
-
-def example_row(manifest: Manifest) -> dict[str, Any]:
-    """A row that can be sent as it is: the first golden one, else the middle of each range."""
-    features = manifest.signature.features
-    if manifest.golden is not None and manifest.golden.rows:
-        return dict(zip(manifest.signature.names, manifest.golden.rows[0], strict=True))
-    return {feature.name: _example(feature) for feature in features}
-
-
-def _example(feature: Feature) -> Any:
-    if feature.type == "string":
-        return feature.categories[0] if feature.categories else ""
-    if feature.type == "bool":
-        return False
-    middle = ((feature.minimum or 0.0) + (feature.maximum or 0.0)) / 2
-    return int(middle) if feature.type == "int64" else middle

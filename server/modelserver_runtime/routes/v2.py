@@ -3,7 +3,6 @@
 import re
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -18,7 +17,13 @@ from modelserver_runtime.error_responses import RETRY_AFTER_SECONDS
 from modelserver_runtime.errors import InvalidRequest, UnknownModel
 from modelserver_runtime.exchange import Answer, Exchange, media_type
 from modelserver_runtime.gate import HotRoute
-from modelserver_runtime.routes.answers import ModelMetadata, ModelReadiness, ServerMetadata
+from modelserver_runtime.model import ServedModel
+from modelserver_runtime.routes.answers import (
+    ModelMetadata,
+    ModelReadiness,
+    ServerMetadata,
+    TensorMetadata,
+)
 from modelserver_runtime.routes.of_model import open_inference_of, require_model
 from modelserver_runtime.routes.openapi import NEEDS_MODEL
 from modelserver_runtime.serving import Ready, Serving
@@ -76,39 +81,37 @@ def v2_routes(serving: Serving) -> APIRouter:
             response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
         return {"ready": ready}
 
-    @routes.get(
-        "/models/{name}",
-        summary="Tensors of the model",
-        responses=NEEDS_MODEL,
-        response_model=ModelMetadata,
-    )
-    @routes.get(
-        "/models/{name}/versions/{version}",
-        summary="Tensors of the model's version",
-        responses=NEEDS_MODEL,
-        response_model=ModelMetadata,
-    )
-    async def metadata(name: str, version: str | None = None) -> dict[str, Any]:
-        model = require_model(serving, name, version).model
-        inputs, outputs = tensor_metadata(model.manifest)
-        return {
-            "name": model.name,
-            "versions": [model.version],
-            "platform": PLATFORM,
-            "inputs": inputs,
-            "outputs": outputs,
-        }
+    models = APIRouter(prefix="/models/{name}", responses=NEEDS_MODEL)
 
-    @routes.get("/models/{name}/ready", summary="The model is ready", responses=NEEDS_MODEL)
-    @routes.get(
-        "/models/{name}/versions/{version}/ready",
-        summary="The model's version is ready",
-        responses=NEEDS_MODEL,
-    )
-    async def model_ready(name: str, version: str | None = None) -> ModelReadiness:
+    @models.get("", summary="Tensors of the model")
+    async def model(name: str) -> ModelMetadata:
+        return _metadata(require_model(serving, name).model)
+
+    @models.get("/ready", summary="The model is ready")
+    async def model_ready(name: str) -> ModelReadiness:
+        return ModelReadiness(name=require_model(serving, name).model.name, ready=True)
+
+    @models.get("/versions/{version}", summary="Tensors of the model's version")
+    async def version(name: str, version: str) -> ModelMetadata:
+        return _metadata(require_model(serving, name, version).model)
+
+    @models.get("/versions/{version}/ready", summary="The model's version is ready")
+    async def version_ready(name: str, version: str) -> ModelReadiness:
         return ModelReadiness(name=require_model(serving, name, version).model.name, ready=True)
 
+    routes.include_router(models)
     return routes
+
+
+def _metadata(model: ServedModel) -> ModelMetadata:
+    inputs, outputs = tensor_metadata(model.manifest)
+    return ModelMetadata(
+        name=model.name,
+        versions=[model.version],
+        platform=PLATFORM,
+        inputs=[TensorMetadata(**tensor) for tensor in inputs],
+        outputs=[TensorMetadata(**tensor) for tensor in outputs],
+    )
 
 
 def _header_length(exchange: Exchange) -> int | None:

@@ -1,0 +1,158 @@
+"""Every example in `examples/` is applied as it is, and serves."""
+
+import contextlib
+import ssl
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from cluster_access import ROOT, Cluster, installed_image, post
+from load import ROW
+from nodes import nodes
+
+pytestmark = pytest.mark.cluster
+
+EXAMPLES = ROOT / "examples"
+Before = Callable[[Cluster, str], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def nothing(_cluster: Cluster, _namespace: str) -> Iterator[None]:
+    """The example needs nothing but itself."""
+    yield
+
+
+@contextlib.contextmanager
+def a_config_map(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """The command that stands in the example."""
+    name = "breast-cancer-1.0.0"
+    folder = f"--from-file={ROOT / 'artifacts' / 'model'}"
+    cluster.kubectl("-n", namespace, "create", "configmap", name, folder)
+    yield
+
+
+@contextlib.contextmanager
+def a_volume(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """A volume that is the same on every node, with the artifact where the example has it."""
+    here = f"/var/local/{namespace}"
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": namespace},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "capacity": {"storage": "16Mi"},
+            "claimRef": {"namespace": namespace, "name": "models"},
+            "hostPath": {"path": here},
+            "storageClassName": "",
+        },
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "models"},
+        "spec": {
+            "accessModes": ["ReadOnlyMany"],
+            "resources": {"requests": {"storage": "16Mi"}},
+            "storageClassName": "",
+        },
+    }
+    for node in nodes(cluster):
+        cluster.run("docker", "exec", node, "mkdir", "-p", f"{here}/breast-cancer")
+        to = f"{node}:{here}/breast-cancer/1.0.0"
+        cluster.run("docker", "cp", str(ROOT / "artifacts" / "model"), to)
+    try:
+        cluster.apply(namespace, volume, claim)
+        yield
+    finally:
+        cluster.kubectl("delete", "persistentvolume", namespace, "--wait=false")
+        for node in nodes(cluster):
+            cluster.run("docker", "exec", node, "rm", "-r", here)
+
+
+@contextlib.contextmanager
+def a_pool_and_an_image(cluster: Cluster, _namespace: str) -> Iterator[None]:
+    """A node of the pool, with the private image on it as if it had been pulled."""
+    [example] = yaml.safe_load_all((EXAMPLES / "private.yaml").read_text(encoding="utf-8"))
+    image, ours = example["spec"]["image"], installed_image("RUNTIME_IMAGE")
+    pool = example["spec"]["scheduling"]["nodeSelector"]
+    for node in nodes(cluster):
+        cluster.run(
+            *("docker", "exec", node, "ctr", "-n", "k8s.io", "images", "tag", "--force"),
+            *(ours, image),
+        )
+        cluster.kubectl("label", "node", node, *(f"{k}={v}" for k, v in pool.items()))
+    try:
+        yield
+    finally:
+        for node in nodes(cluster):
+            cluster.kubectl("label", "node", node, *(f"{key}-" for key in pool))
+            cluster.run("docker", "exec", node, "ctr", "-n", "k8s.io", "images", "rm", image)
+
+
+BEFORE: dict[str, Before] = {
+    "breast-cancer.yaml": nothing,
+    "from-configmap.yaml": a_config_map,
+    "from-volume.yaml": a_volume,
+    "private.yaml": a_pool_and_an_image,
+    "production.yaml": nothing,
+}
+
+
+@pytest.mark.parametrize("example", BEFORE)
+def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> None:
+    """Whoever copies it starts with something that works, on more than one node."""
+    path: Path = EXAMPLES / example
+    bodies = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    [server] = [body for body in bodies if body["kind"] == "ModelServer"]
+    name, place = server["metadata"]["name"], server["metadata"].get("namespace", namespace)
+    with BEFORE[example](cluster, namespace):
+        try:
+            cluster.kubectl("-n", place, "apply", "-f", str(path))
+            cluster.wait_ready(place, name, 90)
+            with cluster.forward(place, f"service/{name}") as url:
+                status, answer = post(f"{url}/predict", ROW)
+            assert (status, answer["prediction"]) == (200, 1)
+            pods = cluster.listing(place, "pods", f"modelserver.dev/name={name}")
+            used = {pod["spec"]["nodeName"] for pod in pods}
+            assert len(used) == min(len(pods), len(nodes(cluster)))
+        finally:
+            cluster.kubectl("delete", "-f", str(path), "--wait=false", "-n", place)
+
+
+def test_the_secured_example_serves_holders_of_a_token(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Made ready as its comment says; over TLS, with the token, and for nobody else."""
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    # 127.0.0.1 besides, where the test's port-forward ends.
+    names = f"subjectAltName=DNS:secured.{namespace}.svc,IP:127.0.0.1"
+    cluster.run(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-days", "1", "-subj", "/CN=secured", "-addext", names),
+        *("-keyout", str(key), "-out", str(certificate)),
+    )
+    token = uuid.uuid4().hex
+    secret = ("-n", namespace, "create", "secret")
+    cluster.kubectl(*secret, "generic", "secured-tokens", f"--from-literal=tokens={token}")
+    cluster.kubectl(*secret, "tls", "secured-tls", f"--cert={certificate}", f"--key={key}")
+    cluster.kubectl("-n", namespace, "apply", "-f", str(EXAMPLES / "secured.yaml"))
+    cluster.wait_ready(namespace, "secured", 90)
+    with (
+        cluster.forward(namespace, "service/secured", 443) as url,
+        httpx.Client(
+            base_url=url.replace("http:", "https:"),
+            verify=ssl.create_default_context(cafile=str(certificate)),
+        ) as client,
+    ):
+        holder = {"Authorization": f"Bearer {token}"}
+        answers = [client.post("/predict", json=ROW, headers=h) for h in (holder, {})]
+    assert [answer.status_code for answer in answers] == [200, 401]
+
+
+def test_no_example_is_forgotten() -> None:
+    """Each has a test that applies it."""
+    assert {path.name for path in EXAMPLES.iterdir()} == {*BEFORE, "secured.yaml"}
