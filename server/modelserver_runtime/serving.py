@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from modelserver_runtime.batching import Batcher
+from modelserver_runtime.batching import SLICE_ROWS, Batcher
 from modelserver_runtime.codec import Codec
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.errors import (
@@ -38,6 +38,9 @@ INLINE_BYTES = 64 * 1024
 
 WAITING_BATCHES = 64
 """Requests of the largest size that may wait for the worker."""
+
+SLICE_SECONDS = 0.005
+"""How long one slice of a big request may keep the worker from the small requests that wait."""
 
 INLINE_SECONDS = 0.0002
 """
@@ -121,6 +124,7 @@ class Serving:
             model.predict,
             max_waiting_rows=settings.max_batch_rows * WAITING_BATCHES,
             seconds=settings.request_timeout_seconds,
+            slice_rows=max(1, model.cost.rows_within(SLICE_SECONDS, at_most=SLICE_ROWS)),
         )
         codec = Codec(model.manifest.signature, max_rows=settings.max_batch_rows)
         inline_rows = model.cost.rows_within(INLINE_SECONDS, at_most=INLINE_ROWS)
