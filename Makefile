@@ -72,4 +72,5 @@ run-operator: setup ## the operator from the desk, against the current context o
 
 bench-runtime: setup ## the runtime against a textbook FastAPI application; ARGS="--quick --models linear"
 	@$(STEP) "wrk" scripts/install-wrk
-	@$(VENV)/python benchmarks/runtime.py $(ARGS)
+	@$(STEP) "environment of the image" scripts/bench-environment
+	@PYTHONPATH=server .venv-bench/bin/python benchmarks/runtime.py $(ARGS)

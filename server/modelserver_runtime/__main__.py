@@ -1,6 +1,7 @@
 """`python -m modelserver_runtime`: serves one model, and ends with a code that says why."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             instead.run()
         settings = configuration.from_environment()
         _limit_threads()
+        gc.disable()  # a start makes a million objects that stay; `Serving` turns it on again
         sys.setswitchinterval(SWITCH_SECONDS)
         return _serve(settings)
     except SettingError as error:  # of a variable, or of a file that one names

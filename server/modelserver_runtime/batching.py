@@ -16,7 +16,7 @@ from modelserver_runtime.errors import Overloaded
 T = TypeVar("T")
 
 SLICE_ROWS = 256
-"""Of a big request in one batch: the next small one waits for no more than this."""
+"""Of a big request in one batch, at most: the next small one waits for no more than this."""
 
 BATCH_ROWS = 1024
 
@@ -51,12 +51,19 @@ class Batcher:
         run: answers a batch; called in the thread.
         max_waiting_rows: more than that in the queue is refused.
         seconds: how long a request may take, waiting included.
+        slice_rows: of a big request in one batch.
     """
 
     def __init__(
-        self, run: Callable[[Rows], Outcome], *, max_waiting_rows: int, seconds: float
+        self,
+        run: Callable[[Rows], Outcome],
+        *,
+        max_waiting_rows: int,
+        seconds: float,
+        slice_rows: int = SLICE_ROWS,
     ) -> None:
         self._run = run
+        self._slice_rows = slice_rows
         self._max_waiting_rows = max_waiting_rows
         self._seconds = seconds
         self._waiting: deque[_Work] = deque()
@@ -119,7 +126,7 @@ class Batcher:
             if room <= 0:
                 self._waiting.appendleft(work)
                 break
-            rows = work.rows[work.taken : work.taken + SLICE_ROWS]
+            rows = work.rows[work.taken : work.taken + self._slice_rows]
             work.taken += len(rows)
             self._waiting_rows -= len(rows)
             room -= len(rows)

@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 _FORMAT_OF_SUFFIX = {".skops": "skops", ".joblib": "joblib", ".onnx": "onnx"}
 _WARM_UP_RUNS = 20
+_LEAST_RUNS = 3
+_WARM_UP_SECONDS = 0.2
 _WARM_UP_ROWS = 64
 
 
@@ -313,8 +315,10 @@ def _warm_up(engine: Engine, manifest: Manifest) -> Cost:
 
 
 def _median_seconds(engine: Engine, rows: Rows) -> float:
-    times = []
-    for _ in range(_WARM_UP_RUNS):
+    times: list[float] = []
+    while len(times) < _WARM_UP_RUNS and (
+        len(times) < _LEAST_RUNS or sum(times) < _WARM_UP_SECONDS
+    ):
         started = time.perf_counter()
         _run(lambda: engine.run(rows))
         times.append(time.perf_counter() - started)

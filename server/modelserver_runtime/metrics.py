@@ -182,6 +182,7 @@ class Metrics(Collector):
                     "digest": self.model.digest,
                     "format": self.model.format,
                     "engine": self.model.engine.name,
+                    "engine_reason": self.model.engine_reason,
                 },
             )
         yield info

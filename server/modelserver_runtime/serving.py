@@ -1,6 +1,7 @@
 """What this process is doing: starting, serving, failed or draining; the routes ask here."""
 
 import asyncio
+import ctypes
 import gc
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from modelserver_runtime.batching import Batcher
+from modelserver_runtime.batching import SLICE_ROWS, Batcher
 from modelserver_runtime.codec import Codec
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.errors import (
@@ -37,6 +38,9 @@ INLINE_BYTES = 64 * 1024
 
 WAITING_BATCHES = 64
 """Requests of the largest size that may wait for the worker."""
+
+SLICE_SECONDS = 0.005
+"""How long one slice of a big request may keep the worker from the small requests that wait."""
 
 INLINE_SECONDS = 0.0002
 """
@@ -104,9 +108,9 @@ class Serving:
         else:
             self._ready = self._ready_with(model)
             self.metrics.model = model
-            gc.collect()
-            gc.freeze()  # the model lives as long as the process: no collection need visit it
+            settle_memory()
             return
+        gc.enable()
         log.error("model not loaded", reason=self.failure.reason, message=str(self.failure))
 
     def stop(self) -> None:
@@ -120,6 +124,7 @@ class Serving:
             model.predict,
             max_waiting_rows=settings.max_batch_rows * WAITING_BATCHES,
             seconds=settings.request_timeout_seconds,
+            slice_rows=max(1, model.cost.rows_within(SLICE_SECONDS, at_most=SLICE_ROWS)),
         )
         codec = Codec(model.manifest.signature, max_rows=settings.max_batch_rows)
         inline_rows = model.cost.rows_within(INLINE_SECONDS, at_most=INLINE_ROWS)
@@ -192,6 +197,16 @@ class Serving:
         if len(outcome.predictions) <= INLINE_ROWS:
             return function(outcome)
         return await self.require().batcher.convert(function, outcome)
+
+
+def settle_memory() -> None:
+    """What is there now lives as long as the process: no later collection need visit it."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only the GNU C library has it
+    if trim is not None:
+        trim(0)
 
 
 async def _in_daemon_thread(work: Callable[[], T]) -> T:

@@ -78,6 +78,15 @@ async def test_a_big_request_goes_in_slices_between_small_ones(
     assert (await big).predictions.tolist() == list(range(1000))
 
 
+async def test_slices_are_as_small_as_the_model_is_slow(model: Model) -> None:
+    """Counted in rows, chosen by what a row costs."""
+    batcher = Batcher(model.run, max_waiting_rows=2000, seconds=5, slice_rows=3)
+    model.go.release(10)
+    assert (await batcher.predict(rows(0, 7))).predictions.tolist() == list(range(7))
+    assert model.batches == [3, 3, 1]
+    batcher.close()
+
+
 async def test_one_bad_request_does_not_spoil_the_others(batcher: Batcher, model: Model) -> None:
     """Those of a failed batch are asked again alone."""
     tasks = await started(batcher, rows(0), rows(1), rows(-5), rows(2))

@@ -362,6 +362,19 @@ async def test_a_regressor_with_several_outputs_answers_a_list(tmp_path: Path) -
     assert (answer["probability"], answer["confidence"]) == (None, None)
 
 
+async def test_why_no_faster_engine_is_used_is_told(tmp_path: Path) -> None:
+    """In the model's metadata and beside the engine's name in the metrics."""
+    x, y = IRIS
+    pack(SVC().fit(x, y), x, tmp_path, Description(name="machine"))
+    async with client_of(tmp_path) as client:
+        metadata = (await client.get("/model/metadata")).json()
+        metrics = (await client.get("/metrics")).text
+    assert metadata["engine"] == "scikit-learn"
+    assert metadata["engine_reason"] == "no faster engine knows SVC"
+    assert metadata["engine_rows_checked"] == 0
+    assert 'engine_reason="no faster engine knows SVC"' in metrics
+
+
 def test_what_cannot_predict_cannot_be_packed(tmp_path: Path) -> None:
     """Told to the one who tries, and again where someone got past."""
     x, _ = IRIS

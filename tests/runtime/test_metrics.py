@@ -92,5 +92,5 @@ async def test_the_model_and_the_process_are_described(client: httpx.AsyncClient
     """Which model, and what it costs."""
     series = await scrape(client)
     info = next(dict(labels) for (name, labels) in series if name == "model_info")
-    assert set(info) == {"name", "version", "digest", "format", "engine"}
+    assert set(info) == {"name", "version", "digest", "format", "engine", "engine_reason"}
     assert value(series, "process_resident_memory_bytes") > 0
