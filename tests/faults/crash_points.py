@@ -126,9 +126,16 @@ def double_crashes(undisturbed: Sequence[Chapter]) -> list[Crash]:
         Crash(crash.step, crash.first, moment)
         for crash in single_crashes(undisturbed)
         for moment in MOMENTS
-        # An Event that was not sent is never sent.
-        if crash.first.number < len(undisturbed[crash.step].writes) - 1
+        if _successor_gets_to(moment, crash.first, undisturbed[crash.step])
     ]
+
+
+def _successor_gets_to(moment: Moment, first: Stop, chapter: Chapter) -> bool:
+    """An Event that was not sent is never sent; and a refused write, made again, is refused."""
+    left = chapter.writes[first.number - (first.moment == "before") :]
+    if len(chapter.committed) < len(chapter.writes) and moment != "before":
+        return False
+    return any(call.kind != "Event" for call in left)
 
 
 class Existence:
