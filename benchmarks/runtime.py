@@ -31,8 +31,8 @@ BIG = "1,000 rows"
 TOLERANCE = 1e-9
 CLIENTS = (1, 16, 64)
 BIG_CLIENTS = 4
-QUICK = (3, 1)
-FULL = (5, 2)
+QUICK = (3, 2)
+FULL = (5, 3)
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,15 @@ def _round(
         if scenario.beside is None:
             counted = wrk.run(server.url, load)
             used = server.cpu_seconds() - used
-            figures.cpu[model, name, scenario.name].append(used / counted.requests * 1e6)
         else:
             counted = wrk.run_beside(server.url, load, scenario.beside)
+        if counted.requests < load.clients:
+            raise SystemExit(
+                f"{name} answered {counted.requests} requests of {scenario.name} in a run: "
+                "too few to count; let runs be longer (--seconds) or the machine less busy"
+            )
+        if scenario.beside is None:
+            figures.cpu[model, name, scenario.name].append(used / counted.requests * 1e6)
         figures.counted[model, name, scenario.name].append(counted)
 
 
@@ -259,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="three rounds of one second")
+    parser.add_argument("--quick", action="store_true", help="three rounds of two seconds")
     parser.add_argument("--rounds", type=int, help=f"rounds (default {FULL[0]})")
     parser.add_argument("--seconds", type=int, help=f"of one measurement (default {FULL[1]})")
     parser.add_argument(
