@@ -265,6 +265,25 @@ def test_what_others_add_survives(cluster: Cluster, namespace: str) -> None:
     assert (ours(cluster, namespace, "service") or {})["metadata"]["labels"]["team"] == "red"
 
 
+def test_garbage_is_what_has_our_owner(cluster: Cluster, complete: str) -> None:
+    """A copy that names our server as its controller goes; one that has only our labels stays."""
+    kinds = ("service", "serviceaccount", "deployment")
+    for kind in kinds:
+        live = ours(cluster, complete, kind) or {}
+        owners = live["metadata"]["ownerReferences"]
+        for name, references in (("owned", owners), ("labelled", [])):
+            metadata = {"name": name, "labels": live["metadata"]["labels"]}
+            copy = {key: live[key] for key in ("apiVersion", "kind", "spec") if key in live}
+            for chosen in ("clusterIP", "clusterIPs"):
+                copy.get("spec", {}).pop(chosen, None)
+            cluster.apply(complete, copy | {"metadata": metadata | {"ownerReferences": references}})
+    eventually(lambda: not any(cluster.get(complete, kind, "owned") for kind in kinds), 10)
+    for kind in kinds:
+        assert cluster.get(complete, kind, "labelled")
+        cluster.kubectl("-n", complete, "delete", kind, "labelled", "--wait=false")
+    cluster.wait_ready(complete, NAME)
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["operator running", "no operator"])
 def test_deletion_leaves_nothing(cluster: Cluster, namespace: str, *, running: bool) -> None:
     """Owner references collect the children; no finalizer waits for the operator."""

@@ -11,7 +11,6 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.children.configmap import runtime_environment
 from modelserver_operator.children.pod import pod_template
-from modelserver_operator.kinds import DEPLOYMENT, SERVICE, SERVICE_ACCOUNT
 from modelserver_operator.reasons import RuntimeReason
 from modelserver_operator.watch import WATCHED
 from modelserver_runtime.app import create_app
@@ -78,11 +77,9 @@ def test_the_chart_grants_what_children_need_and_no_more() -> None:
         for g in rule["apiGroups"]
         for r in rule["resources"]
     }
-    never_garbage = {SERVICE_ACCOUNT, SERVICE, DEPLOYMENT}  # every ModelServer has them
     for child in CHILDREN:
         granted = verbs[child.kind.group, child.kind.plural]
-        removed = set() if child.kind in never_garbage else {"delete"}
-        assert granted == {"get", "list", "watch", "create", "patch"} | removed
+        assert granted == {"get", "list", "watch", "create", "patch", "delete"}
     for kind in WATCHED:
         assert {"list", "watch"} <= verbs[kind.group, kind.plural]
     assert not any("*" in (*key, *granted) for key, granted in verbs.items())
