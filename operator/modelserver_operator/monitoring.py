@@ -60,8 +60,7 @@ async def look_for_monitoring(
         else:
             await watch.remove(SERVICE_MONITOR)
         controller.serve_monitoring(watch.is_listed(SERVICE_MONITOR))
-        settled = served == controller.monitoring_served
-        await asyncio.sleep(period_seconds if settled else min(period_seconds, _LISTING_SECONDS))
+        await asyncio.sleep(period_seconds)
 
 
 async def _listed(watch: Watch) -> None:

@@ -14,7 +14,7 @@ from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.conditions import Facts, Problem, silent_pods
 from modelserver_operator.errors import InvalidSpec
 from modelserver_operator.events import EventWriter
-from modelserver_operator.kinds import DEPLOYMENT, MODEL_SERVER
+from modelserver_operator.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVER
 from modelserver_operator.memory import Memory
 from modelserver_operator.plan import Plan, make_plan
 from modelserver_operator.pod_events import EventReader
@@ -153,7 +153,7 @@ def gather_facts(
         deployment = None  # a stranger's, with our labels
     workload = Workload(deployment, observed.replica_sets, observed.pods)
     least = workload.wanted
-    autoscaler = observed.children.get(ChildId("HorizontalPodAutoscaler", name))
+    autoscaler = observed.children.get(ChildId(HORIZONTAL_POD_AUTOSCALER.name, name))
     if autoscaler is not None:
         least = min(least, max(1, lenient.count(autoscaler, "spec", "minReplicas")))
     return Facts(

@@ -19,6 +19,9 @@ from modelserver_runtime.errors import InvalidRequest
 MAX_ERRORS_TOLD = 100
 _INT64 = 2**63
 
+MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are not what they should be."""
+
 FAST_TYPES: Mapping[str, Any] = {
     "float64": float,
     "int64": Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)],
@@ -68,8 +71,8 @@ class Codec:
         """
         try:
             row = self._decode_row(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise _explained(self.row_model, body, error) from None
+        except MALFORMED as error:
+            raise explained(self.row_model, body, error) from None
         return self._rows((row,))
 
     def decode_batch(self, body: bytes) -> Rows:
@@ -81,8 +84,8 @@ class Codec:
         """
         try:
             batch = self._decode_batch(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise _explained(self.batch_model, body, error) from None
+        except MALFORMED as error:
+            raise explained(self.batch_model, body, error) from None
         return self._rows(batch.records)
 
     def _rows(self, records: Sequence[msgspec.Struct]) -> Rows:
@@ -162,7 +165,8 @@ def _range(feature: Feature) -> str | None:
     return f"{feature.minimum:g} to {feature.maximum:g} in training"
 
 
-def _explained(model: type[BaseModel], body: bytes, refusal: Exception) -> InvalidRequest:
+def explained(model: type[BaseModel], body: bytes, refusal: Exception) -> InvalidRequest:
+    """Say what is wrong with *body*: all that *model* finds, else the *refusal*'s own words."""
     try:
         model.model_validate_json(body)
     except ValidationError as error:
@@ -185,10 +189,11 @@ def invalid_request(
         {"type": e["type"], "loc": [*where, *e["loc"]], "msg": e["msg"]}
         for e in found[:MAX_ERRORS_TOLD]
     ]
-    return InvalidRequest(_summary(detail, len(found)), detail)
+    return InvalidRequest(summary(detail, len(found)), detail)
 
 
-def _summary(detail: Sequence[dict[str, Any]], count: int) -> str:
+def summary(detail: Sequence[dict[str, Any]], count: int) -> str:
+    """The first of *count* errors in a sentence."""
     first = detail[0]
     where = ".".join(str(part)[:256] for part in first["loc"])
     more = f" (and {count - 1} more)" if count > 1 else ""

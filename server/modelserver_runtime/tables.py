@@ -14,10 +14,13 @@ from modelserver_runtime.artifact import Feature, Signature
 from modelserver_runtime.codec import (
     EXPLAINING_TYPES,
     FAST_TYPES,
+    MALFORMED,
+    MAX_ERRORS_TOLD,
     Codec,
     invalid_request,
     optional,
     row_struct,
+    summary,
 )
 from modelserver_runtime.engines import Rows
 from modelserver_runtime.errors import InvalidRequest
@@ -27,9 +30,6 @@ Where = tuple[int | str, ...]
 
 Json = bytes | msgspec.Raw
 Column = Sequence[Any] | NDArray[Any]
-
-MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What msgspec raises for bytes that are not what they should be."""
 
 _FIRST_ROW = re.compile(rb"\s*\[\s*([\[{])").match
 _OBJECT = re.compile(rb"\s*\{").match
@@ -269,10 +269,7 @@ def one_error(where: Where, kind: str, message: str) -> InvalidRequest:
 
 def listed(detail: Sequence[dict[str, Any]]) -> InvalidRequest:
     """The refusal with all of *detail*; the sentence tells the first."""
-    first = detail[0]
-    where = ".".join(str(part)[:256] for part in first["loc"])
-    more = f" (and {len(detail) - 1} more)" if len(detail) > 1 else ""
-    return InvalidRequest(f"{where}: {first['msg']}{more}", detail[:100])
+    return InvalidRequest(summary(detail, len(detail)), detail[:MAX_ERRORS_TOLD])
 
 
 def _error(where: Where, kind: str, message: str) -> dict[str, Any]:

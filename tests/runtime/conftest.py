@@ -8,8 +8,8 @@ import httpx
 import joblib
 import pytest
 
-from modelserver_runtime.app import create_app
 from modelserver_runtime.settings import Settings, from_environment
+from runtime.in_process import asked
 from runtime.process import BUNDLED, running
 
 
@@ -46,10 +46,7 @@ def settings() -> Settings:
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """The application in this process, its model loaded."""
-    app = create_app(settings)
-    await app.serving.start()
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://runtime") as client:
+    async with asked(settings) as client:
         yield client
 
 

@@ -3,8 +3,8 @@
 import inspect
 import json
 import warnings
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,12 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 from sklearn.utils import all_estimators
 
-from modelserver_runtime.app import create_app
 from modelserver_runtime.errors import ModelLoadFailed, NotPackable
 from modelserver_runtime.loading import load
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.packing import Description, pack
 from modelserver_runtime.settings import from_environment
+from runtime.in_process import asked
 
 SEED = 7
 IRIS = load_iris(return_X_y=True)
@@ -57,15 +57,9 @@ def served(estimator: Any, training: Any, folder: Path, **described: Any) -> Ser
     return load(from_environment({"MODEL_PATH": str(folder)}))
 
 
-@asynccontextmanager
-async def client_of(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+def client_of(folder: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """A client of the packed model in *folder*."""
-    app = create_app(from_environment({"MODEL_PATH": str(folder)}))
-    await app.serving.start()
-    assert app.serving.failure is None, app.serving.failure
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://runtime") as client:
-        yield client
+    return asked(from_environment({"MODEL_PATH": str(folder)}))
 
 
 # What is no model of one kind of table, or what skops does not write.

@@ -4,8 +4,8 @@ import csv
 import io
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
-from modelserver_runtime.app import create_app
 from modelserver_runtime.packing import Description, pack
 from modelserver_runtime.settings import from_environment
+from runtime.in_process import asked
 from runtime.test_docs import examples, filled
 
 SEED = 11
@@ -94,15 +94,9 @@ MODELS = [
 ]
 
 
-@asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+def serving(folder: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """A client of the model in *folder*."""
-    app = create_app(from_environment({"MODEL_PATH": str(folder)}))
-    await app.serving.start()
-    assert app.serving.failure is None, app.serving.failure
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://runtime") as client:
-        yield client
+    return asked(from_environment({"MODEL_PATH": str(folder)}))
 
 
 def cells(training: Any) -> list[list[Any]]:

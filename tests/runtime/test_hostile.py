@@ -8,13 +8,14 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from runtime.hostile_requests import Hostile, hostile_requests
 from runtime.process import BUNDLED, Process, running
+from runtime.raw_socket import connected, read_all, send
 
 EXTRA_BYTES = 20_000_000
 PROBE_SECONDS = 0.5
@@ -48,24 +49,11 @@ def attacked() -> Iterator[Process]:
 
 def exchange(process: Process, content: bytes) -> bytes:
     """Send *content*, say that nothing follows, and return all that comes back."""
-    address = urlsplit(process.url())
-    with socket.create_connection((address.hostname, address.port), timeout=8) as client:
-        try:
-            client.sendall(content)
+    with connected(process) as client:
+        send(client, content)
+        with suppress(OSError):  # it may have closed already
             client.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it answered before it had everything
-        return _read_all(client)
-
-
-def _read_all(client: socket.socket) -> bytes:
-    received = b""
-    try:
-        while part := client.recv(65536):
-            received += part
-    except ConnectionResetError:
-        pass
-    return received
+        return read_all(client)
 
 
 def test_there_are_enough_of_them() -> None:

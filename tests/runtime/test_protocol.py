@@ -5,7 +5,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +15,7 @@ from modelserver_runtime.app import create_app
 from modelserver_runtime.engines import Outcome, Rows
 from modelserver_runtime.settings import Settings
 from runtime.process import Process, running
+from runtime.raw_socket import connected, read_all, send
 
 RECEIVE_SECONDS = 1.0
 
@@ -33,34 +33,11 @@ def strict() -> Iterator[Process]:
         yield process
 
 
-@contextmanager
-def connected(process: Process) -> Iterator[socket.socket]:
-    """A bare connection."""
-    address = urlsplit(process.url())
-    with socket.create_connection((address.hostname, address.port), timeout=8) as client:
-        yield client
-
-
 def exchange(process: Process, *parts: bytes) -> bytes:
     """Send *parts*, and return all that comes back until the server closes."""
     with connected(process) as client:
-        for part in parts:
-            try:
-                client.sendall(part)
-            except OSError:
-                break  # it answered before it had everything
+        send(client, *parts)
         return read_all(client)
-
-
-def read_all(client: socket.socket) -> bytes:
-    """Everything until the end of the connection."""
-    received = b""
-    try:
-        while part := client.recv(65536):
-            received += part
-    except ConnectionResetError:
-        pass
-    return received
 
 
 def post(body: bytes, *headers: bytes, path: bytes = b"/predict") -> bytes:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from modelserver_runtime.artifact import Feature
+from modelserver_runtime.codec import MALFORMED
 from modelserver_runtime.engines import Rows
 from modelserver_runtime.errors import InvalidRequest
-from modelserver_runtime.tables import MALFORMED, Tables, Where, one_error
+from modelserver_runtime.tables import Tables, Where, one_error
 
 _WHERE: Where = ("body",)
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII).fullmatch

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from modelserver_runtime.codec import Codec, invalid_request
+from modelserver_runtime.codec import MALFORMED, Codec, explained
 from modelserver_runtime.engines import Rows
-from modelserver_runtime.errors import InvalidRequest
-from modelserver_runtime.tables import MALFORMED, Tables, one_error
+from modelserver_runtime.tables import Tables, one_error
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -38,19 +37,11 @@ def decode_v1(tables: Tables, body: bytes) -> Rows:
     try:
         request = _decode(body)
     except MALFORMED as error:
-        raise _explained(body, error) from None
+        raise explained(_Explained, body, error) from None
     given = [name for name in ("instances", "inputs") if getattr(request, name) is not UNSET]
     if len(given) != 1:
         raise one_error(("body",), "one_format", "Either instances or inputs should be given")
     return tables.rows_or_records(getattr(request, given[0]), ("body", given[0]))
-
-
-def _explained(body: bytes, refusal: Exception) -> InvalidRequest:
-    try:
-        _Explained.model_validate_json(body)
-    except ValidationError as error:
-        return invalid_request(error)
-    return InvalidRequest(str(refusal))
 
 
 def v1_model(codec: Codec) -> type[BaseModel]:

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 import msgspec
 import orjson
 from msgspec import UNSET, Raw, UnsetType
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
 
-from modelserver_runtime.codec import Codec, invalid_request
+from modelserver_runtime.codec import MALFORMED, Codec, explained
 from modelserver_runtime.engines import Outcome, Rows
-from modelserver_runtime.errors import InvalidRequest
-from modelserver_runtime.tables import MALFORMED, Tables, one_error
+from modelserver_runtime.tables import Tables, one_error
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -66,7 +65,7 @@ def decode_invocation(tables: Tables, body: bytes) -> Rows:
     try:
         request = _decode(body)
     except MALFORMED as error:
-        raise _explained(body, error) from None
+        raise explained(_ExplainedInvocation, body, error) from None
     given = [name for name in FORMATS if getattr(request, name) is not UNSET]
     if len(given) != 1:
         raise one_error(
@@ -87,14 +86,6 @@ def decode_invocation(tables: Tables, body: bytes) -> Rows:
 def encode_predictions(outcome: Outcome) -> bytes:
     """What `predict` returned, as MLflow and KServe V1 both want it."""
     return orjson.dumps({"predictions": outcome.predictions.tolist()})
-
-
-def _explained(body: bytes, refusal: Exception) -> InvalidRequest:
-    try:
-        _ExplainedInvocation.model_validate_json(body)
-    except ValidationError as error:
-        return invalid_request(error)
-    return InvalidRequest(str(refusal))
 
 
 def invocation_model(codec: Codec) -> type[BaseModel]:

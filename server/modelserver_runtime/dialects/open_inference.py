@@ -16,15 +16,15 @@ import msgspec
 import numpy as np
 import orjson
 from msgspec import UNSET, Raw, UnsetType
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from modelserver_runtime.artifact import Feature, Manifest
-from modelserver_runtime.codec import invalid_request
+from modelserver_runtime.codec import MALFORMED, explained
 from modelserver_runtime.dialects import tensors
 from modelserver_runtime.dialects.tensors import Values
 from modelserver_runtime.engines import Outcome, Rows
 from modelserver_runtime.errors import InvalidRequest
-from modelserver_runtime.tables import MALFORMED, Tables, Where, one_error
+from modelserver_runtime.tables import Tables, Where, one_error
 
 PREDICT = "predict"
 PREDICT_PROBA = "predict_proba"
@@ -244,7 +244,7 @@ class OpenInferenceCodec:
         try:
             request = self._any(body)
         except MALFORMED as error:
-            raise _explained(body, error) from None
+            raise explained(V2Request, body, error) from None
         values = [
             self._values(tensor, at, binary)
             for at, tensor in zip(_places(request.inputs, len(binary)), request.inputs, strict=True)
@@ -414,14 +414,6 @@ def _output(name: str, outcome: Outcome) -> Values:
     if outcome.probabilities is None:
         raise one_error(("body", "outputs"), "output", "This model has no probabilities")
     return outcome.probabilities
-
-
-def _explained(body: bytes, refusal: Exception) -> InvalidRequest:
-    try:
-        V2Request.model_validate_json(body)
-    except ValidationError as error:
-        return invalid_request(error)
-    return InvalidRequest(str(refusal))
 
 
 def tensor_metadata(manifest: Manifest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserver_runtime.tables import MALFORMED, Where, one_error
+from modelserver_runtime.codec import MALFORMED
+from modelserver_runtime.tables import Where, one_error
 
 Values = NDArray[Any]
 """One tensor: numbers or truth values by their own dtype, strings as objects."""
