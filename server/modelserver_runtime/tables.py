@@ -230,7 +230,10 @@ def _cells_of(column: Any, feature: Feature) -> list[Any]:
     if feature.type == "string":
         return list(column)
     cell_type = _CELL_TYPES[feature.type]
-    return [None if cell != cell else cell_type(cell) for cell in column.tolist()]  # noqa: PLR0124
+    return [
+        None if cell is None or cell != cell else cell_type(cell)  # noqa: PLR0124
+        for cell in column.tolist()
+    ]
 
 
 def _nan_for_none(cells: Any, never_none: bool) -> Any:  # noqa: FBT001 - one caller

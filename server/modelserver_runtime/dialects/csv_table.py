@@ -87,10 +87,10 @@ def _as_json(cells: Sequence[str]) -> list[float] | None:
 
 
 def _cell(cell: str, row: int, feature: Feature) -> Any:
+    if feature.type == "string":  # blanks are text
+        return None if feature.nullable and cell in _MISSING else cell
     if feature.nullable and cell.strip() in _MISSING:
         return None
-    if feature.type == "string":
-        return cell
     value = _PARSERS[feature.type](cell)
     if value is None:
         raise one_error(
@@ -104,7 +104,7 @@ def _cell(cell: str, row: int, feature: Feature) -> Any:
 def _float(cell: str) -> float | None:
     if _NUMBER(cell) is None:
         return None
-    value = float(cell)
+    value = float(cell if _INTEGER(cell) is None else int(cell))  # -0 is 0, as in JSON
     return None if value in (float("inf"), float("-inf")) else value
 
 

@@ -306,7 +306,7 @@ class OpenInferenceCodec:
     @staticmethod
     def _column(values: Values, datatype: str, feature: Feature, where: Where) -> Values:
         """The values of one column, if they are what its type in the signature allows."""
-        kind = values.dtype.kind
+        kind = tensors.kind_of(datatype)
         if kind not in _KINDS[feature.type]:
             raise one_error(
                 (*where, "datatype"),
@@ -331,10 +331,12 @@ class OpenInferenceCodec:
 
 
 _KINDS = {"float64": "fiu", "int64": "iuf", "bool": "b", "string": "O"}
-"""NumPy's kinds of tensors that a column's type allows."""
+"""The kinds of tensors that a column's type allows."""
 
 
 def _number_column(values: Values, feature: Feature, where: Where) -> Values:
+    if values.dtype.kind == "O":
+        return _some_missing(values, feature, where)
     if values.dtype.kind == "f":
         missing = np.isnan(values)
         if missing.any() and not feature.nullable:
@@ -348,8 +350,22 @@ def _number_column(values: Values, feature: Feature, where: Where) -> Values:
                     (*where, "data"), "int_type", f"{feature.name} has no whole numbers"
                 )
     elif feature.type == "int64" and values.dtype.kind == "u" and values.max() >= 2**63:
-        raise one_error((*where, "data"), "range", f"{feature.name} goes beyond 64 bits")
+        raise _beyond_64_bits(feature, where)
     return values
+
+
+def _some_missing(values: Values, feature: Feature, where: Where) -> Values:
+    """Whole numbers or truth values, of which some may be None."""
+    present = [value for value in values if value is not None]
+    if len(present) < len(values) and not feature.nullable:
+        raise one_error((*where, "data"), "finite_number", f"{feature.name} is missing or NaN")
+    if feature.type == "int64" and any(value >= 2**63 for value in present):
+        raise _beyond_64_bits(feature, where)
+    return values
+
+
+def _beyond_64_bits(feature: Feature, where: Where) -> InvalidRequest:
+    return one_error((*where, "data"), "range", f"{feature.name} goes beyond 64 bits")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from modelserver_runtime.codec import MALFORMED
 from modelserver_runtime.tables import Where, one_error
 
 Values = NDArray[Any]
-"""One tensor: numbers or truth values by their own dtype, strings as objects."""
+"""One tensor: numbers or truth values by their own dtype, or objects: strings, missing values."""
 
 BYTES = "BYTES"
 _LENGTH_BYTES = 4
@@ -75,6 +75,12 @@ def datatype_of(name: str, where: Where) -> Datatype:
     return datatype
 
 
+def kind_of(name: str) -> str:
+    """NumPy's letter for what the datatype called *name* holds; O for strings."""
+    dtype = DATATYPES[name].dtype
+    return "O" if dtype is None else dtype.kind
+
+
 def elements(shape: Sequence[int], where: Where) -> int:
     """
     How many elements a tensor of *shape* has.
@@ -93,7 +99,7 @@ def from_json(data: Any, name: str, shape: Sequence[int], where: Where) -> Value
     """
     The tensor out of its JSON data, row-major or nested.
 
-    Null is NaN in a tensor of floats and None in one of strings: whether it may be missing is the
+    Null is NaN in a tensor of floats and None in any other: whether it may be missing is the
     column's affair.
 
     Raises:
@@ -128,27 +134,29 @@ def _cells(data: Any, kind: Any, shape: Sequence[int], where: Where) -> list[Any
 
 def from_cells(cells: list[Any], name: str, where: Where) -> Values:
     """
-    JSON values as an array of the datatype called *name*; missing ones make it one of floats.
+    JSON values as an array of the datatype called *name*.
+
+    Missing floats are NaN; with other values missing it is one of objects, None among them: a
+    float has no place for every whole number.
 
     Raises:
         InvalidRequest: a number that the datatype does not hold.
     """
     dtype = DATATYPES[name].dtype
-    if dtype is None:
-        strings = np.empty(len(cells), dtype=object)
-        strings[:] = cells
-        return strings
     try:
-        if dtype.kind == "f":
+        if dtype is not None and dtype.kind == "f":
             # What FP32 cannot hold becomes infinite here, and is refused as such later.
             with np.errstate(over="ignore"):
                 return np.array(cells, dtype=np.float64).astype(dtype, copy=False)
-        if None not in cells:
+        if dtype is not None and None not in cells:
             return np.array(cells, dtype=dtype)
-        np.array([cell for cell in cells if cell is not None], dtype=dtype)
+        if dtype is not None:
+            np.array([cell for cell in cells if cell is not None], dtype=dtype)
     except OverflowError:
         raise one_error((*where, "data"), "range", f"An element is no {name}") from None
-    return np.array(cells, dtype=np.float64)
+    objects = np.empty(len(cells), dtype=object)
+    objects[:] = cells
+    return objects
 
 
 def from_binary(data: memoryview, name: str, shape: Sequence[int], where: Where) -> Values:
