@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelserver_operator import labels
+from modelserver_operator import labels, lenient
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import Child, Desired
 from modelserver_operator.drift import covers
@@ -85,10 +85,10 @@ def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observe
     Source: the rules in `docs/architecture.md`; nothing is written where nothing differs.
     """
     applies = tuple(_applies(server, desired, observed))
-    garbage = [
+    garbage = [  # what has our uid as its controller, never what merely carries a label
         live
         for child_id, live in observed.children.items()
-        if not _wanted(child_id, desired) and _has_our_uid(live, server)
+        if not _wanted(child_id, desired) and lenient.controller_uid(live) == server.uid
     ]
     return Plan(
         removals=tuple(Delete(live) for live in garbage if live["kind"] != CONFIG_MAP.name),
@@ -149,12 +149,6 @@ def _with_hash(body: dict[str, Any]) -> dict[str, Any]:
 def _applied_hash(body: dict[str, Any]) -> str | None:
     applied: str | None = body["metadata"].get("annotations", {}).get(labels.APPLIED_HASH)
     return applied
-
-
-def _has_our_uid(live: dict[str, Any], server: ModelServer) -> bool:
-    """Garbage is what has our uid as its controller, never what merely carries a label."""
-    references = live["metadata"].get("ownerReferences", ())
-    return any(r.get("controller") and r["uid"] == server.uid for r in references)
 
 
 def _still_read(settings: dict[str, Any], observed: Observed) -> bool:
