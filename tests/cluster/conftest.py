@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from cluster_access import ROOT, RUN, Cluster
+from leftovers import take_away_leftovers
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +14,7 @@ def cluster() -> Cluster:
     """The cluster, with the operator and the images of this checkout in it."""
     text = subprocess.run([RUN, "env", "-0"], check=True, capture_output=True, text=True).stdout
     environment = dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
+    take_away_leftovers(Cluster(os.environ | environment))
     found = Cluster(os.environ | environment)  # before the operator starts: it notes the time
     subprocess.run([ROOT / "scripts" / "install"], check=True, stdin=subprocess.DEVNULL)
     return found

@@ -43,8 +43,9 @@ class Load:
 
     def has_sent(self, number: int) -> bool:
         """Say whether *number* requests are behind us, and that the client is alive."""
-        phase = (self.cluster.get(self.namespace, "pod", self.pod) or {})["status"]["phase"]
-        assert phase in ("Pending", "Running"), f"the client ended: {self.log()}"
+        status = (self.cluster.get(self.namespace, "pod", self.pod) or {})["status"]
+        alive = status["phase"] in ("Pending", "Running")
+        assert alive, f"the client ended: {status.get('message', '')} {self.log()}"
         counts = self.read()
         return counts.get("answered", 0) + sum(counts.get("failed", {}).values()) >= number
 
@@ -89,7 +90,8 @@ def under_load(  # noqa: PLR0913 - each is a fact of its own
         "name": "client",
         "command": ["python", f"/load/{PROGRAM.name}", url, body, *options],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
-        "resources": {"requests": {"cpu": "200m", "memory": "64Mi"}},
+        # Little is asked for: all pods of a drained node must find room beside this one.
+        "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}},
     }
     volume = {"name": "load", "configMap": {"name": pod}}
     cluster.apply(

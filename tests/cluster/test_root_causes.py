@@ -17,11 +17,11 @@ import artifacts
 import pytest
 from cluster_access import RESTRICTED, ROOT, TINY, Cluster, installed_image, model_server
 from diary import Body, Diary, condition_of, says, watched
+from leftovers import TROUBLE_LABEL
 
 pytestmark = pytest.mark.cluster
 
 NAME = "broken"
-LABEL = "test.modelserver.dev/trouble"
 NAMED_WITHIN_SECONDS = 20
 SHOWN_WITHIN_SECONDS = 150
 BUNDLED = {"source": {"bundled": {"path": "/models/breast-cancer"}}}
@@ -116,14 +116,14 @@ def _quota(**hard: str) -> dict[str, Any]:
 def _policy(namespace: str, resource: str) -> tuple[dict[str, Any], ...]:
     """Refuse every new *resource* in the namespace of that case."""
     version = {"apiVersion": "admissionregistration.k8s.io/v1"}
-    metadata = {"name": f"no-{resource}", "labels": {LABEL: namespace}}
+    metadata = {"name": f"no-{resource}", "labels": {TROUBLE_LABEL: namespace}}
     rule = {
         "apiGroups": [""],
         "apiVersions": ["v1"],
         "operations": ["CREATE"],
         "resources": [resource],
     }
-    here = {"matchLabels": {LABEL: namespace}}
+    here = {"matchLabels": {TROUBLE_LABEL: namespace}}
     refusal = {"expression": "false", "message": f"the house has no room for {resource}"}
     return (
         version
@@ -308,7 +308,7 @@ def broken(cluster: Cluster) -> Iterator[Broken]:
     namespaces = {trouble.name: f"test-{trouble.name}-{suffix}" for trouble in found}
     try:
         for trouble in found:
-            labels = RESTRICTED | {LABEL: trouble.name}
+            labels = RESTRICTED | {TROUBLE_LABEL: trouble.name}
             cluster.create_namespace(namespaces[trouble.name], labels)
             if trouble.beside:
                 cluster.apply(namespaces[trouble.name], *trouble.beside)
@@ -321,7 +321,7 @@ def broken(cluster: Cluster) -> Iterator[Broken]:
     finally:
         cluster.kubectl("delete", "namespace", *namespaces.values(), "--wait=false", check=False)
         for kind in ("validatingadmissionpolicy", "validatingadmissionpolicybinding"):
-            cluster.kubectl("delete", kind, "-l", LABEL)
+            cluster.kubectl("delete", kind, "-l", TROUBLE_LABEL)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
