@@ -12,6 +12,7 @@ from modelserver_runtime import __version__
 from modelserver_runtime import settings as configuration
 from modelserver_runtime.container_mode import mlflow_command
 from modelserver_runtime.errors import LoadError, SettingError
+from modelserver_runtime.lean_imports import import_structlog
 from modelserver_runtime.settings import Settings
 
 EXIT_USAGE = 64
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(settings: Settings) -> int:
+    import_structlog()
     # After _limit_threads: numeric libraries read their thread counts when they are imported.
     from modelserver_runtime import logs  # noqa: PLC0415
     from modelserver_runtime.app import create_app  # noqa: PLC0415

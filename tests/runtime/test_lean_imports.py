@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pytest
 
 from runtime.process import BUNDLED, ROOT
 
@@ -70,4 +71,39 @@ def test_the_bundled_model_needs_neither_pandas_nor_onnxruntime() -> None:
     )
     engine, modules = imported
     assert engine == "linear-folded"
-    assert not {"pandas", "onnxruntime"} & {*modules}
+    unused = {"pandas", "onnxruntime", "scipy.stats", "numpy.f2py"}
+    assert not unused & {*modules}
+
+
+def test_the_process_imports_no_tools_for_terminals() -> None:
+    """Nor what only the command needs."""
+    modules = run(
+        "import json, sys, uvicorn\n"
+        "from modelserver_runtime import __main__\n"
+        "uvicorn.Server.run = lambda self: None\n"
+        "__main__.main([])\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    tools = {"rich", "typer", "boto3", "urllib3", "model_signing", "requests"}
+    assert tools & {*modules} == set()
+
+
+def test_what_was_left_out_is_there_when_it_is_used() -> None:
+    """A function of scipy.stats that scikit-learn has imported by name, and a method of one."""
+    answers = run(
+        "import json\n"
+        "from modelserver_runtime.lean_imports import import_skops\n"
+        "import_skops()\n"
+        "from sklearn.metrics import label_ranking_average_precision_score as score\n"
+        "from sklearn.preprocessing import QuantileTransformer\n"
+        "import numpy as np, scipy.stats, numpy.f2py\n"
+        "column = np.arange(20.0)[:, None]\n"
+        "normal = QuantileTransformer(n_quantiles=20, output_distribution='normal')\n"
+        "print(json.dumps([\n"
+        "    score([[1, 0, 0], [0, 0, 1]], [[0.75, 0.5, 1], [1, 0.2, 0.1]]),\n"
+        "    float(normal.fit_transform(column)[10, 0]),\n"
+        "    float(scipy.stats.norm.ppf(10 / 19)),\n"
+        "]))"
+    )
+    assert answers[0] == pytest.approx(5 / 12)
+    assert answers[1] == pytest.approx(answers[2])
