@@ -15,9 +15,6 @@ from modelserver_runtime.errors import Overloaded
 
 T = TypeVar("T")
 
-SLICE_ROWS = 256
-"""Of a big request in one batch, at most: the next small one waits for no more than this."""
-
 BATCH_ROWS = 1024
 
 
@@ -51,7 +48,7 @@ class Batcher:
         run: answers a batch; called in the thread.
         max_waiting_rows: more than that in the queue is refused.
         seconds: how long a request may take, waiting included.
-        slice_rows: of a big request in one batch.
+        slice_rows: of a big request in one batch: the next small one waits for no more than this.
     """
 
     def __init__(
@@ -60,7 +57,7 @@ class Batcher:
         *,
         max_waiting_rows: int,
         seconds: float,
-        slice_rows: int = SLICE_ROWS,
+        slice_rows: int = BATCH_ROWS,
     ) -> None:
         self._run = run
         self._slice_rows = slice_rows

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from modelserver_runtime.batching import SLICE_ROWS, Batcher
+from modelserver_runtime.batching import BATCH_ROWS, Batcher
 from modelserver_runtime.codec import Codec
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.errors import (
@@ -124,7 +124,7 @@ class Serving:
             model.predict,
             max_waiting_rows=settings.max_batch_rows * WAITING_BATCHES,
             seconds=settings.request_timeout_seconds,
-            slice_rows=max(1, model.cost.rows_within(SLICE_SECONDS, at_most=SLICE_ROWS)),
+            slice_rows=max(1, model.cost.rows_within(SLICE_SECONDS, at_most=BATCH_ROWS)),
         )
         codec = Codec(model.manifest.signature, max_rows=settings.max_batch_rows)
         inline_rows = model.cost.rows_within(INLINE_SECONDS, at_most=INLINE_ROWS)
@@ -140,6 +140,12 @@ class Serving:
     def model(self) -> ServedModel | None:
         """The model, once it may be served."""
         return self._ready.model if self._ready else None
+
+    @property
+    def inline(self) -> Ready | None:
+        """The same, if one row is answered on the event loop."""
+        ready = self._ready
+        return ready if ready is not None and ready.inline_rows > 0 else None
 
     def not_ready_reason(self) -> str | None:
         """Why /ready says no; None while it says yes."""

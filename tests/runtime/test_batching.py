@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from modelserver_runtime.batching import SLICE_ROWS, Batcher
+from modelserver_runtime.batching import Batcher
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.errors import Overloaded
 
@@ -36,8 +36,8 @@ def model() -> Model:
 
 @pytest.fixture
 async def batcher(model: Model) -> AsyncIterator[Batcher]:
-    """A batcher of it, with room for 2,000 rows."""
-    batcher = Batcher(model.run, max_waiting_rows=2000, seconds=5)
+    """A batcher of it, with room for 2,000 rows, in slices of 256."""
+    batcher = Batcher(model.run, max_waiting_rows=2000, seconds=5, slice_rows=256)
     yield batcher
     model.go.release(100)
     batcher.close()
@@ -73,7 +73,7 @@ async def test_a_big_request_goes_in_slices_between_small_ones(
     big, small = await started(batcher, rows(0, 1000), rows(7))
     model.go.release(2)
     assert (await small).predictions.tolist() == [7]
-    assert model.batches[:2] == [SLICE_ROWS, SLICE_ROWS + 1]
+    assert model.batches[:2] == [256, 257]
     model.go.release(10)
     assert (await big).predictions.tolist() == list(range(1000))
 

@@ -50,7 +50,10 @@ def v2_route(serving: Serving) -> HotRoute:
         if not inference.is_binary:
             exchange.require_json_accepted()
         outcome = await serving.predict(inference.rows)
-        return _answer(await serving.encode(partial(codec.encode, inference), outcome))
+        encode = partial(codec.encode, inference)
+        if outcome.has_few_numbers:
+            return _answer(encode(outcome))
+        return _answer(await serving.encode(encode, outcome))
 
     return HotRoute("v2", infer)
 
