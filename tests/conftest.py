@@ -1,10 +1,17 @@
 """What every test run has: budgets in minutes, and the choice between short and long campaigns."""
 
+import hypothesis
 import pytest
 
 from stages import Stages
 
 pytest_plugins = ["pytester"]
+
+# How fast examples come says something of the machine, and nothing of what is tested.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

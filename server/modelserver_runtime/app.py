@@ -38,6 +38,10 @@ class RuntimeApp(FastAPI):
         """ASGI."""
         await self._gate(scope, receive, send)
 
+    def answer_at_once(self, scope: Scope) -> bool:
+        """See `Gate.answer_at_once`."""
+        return self._gate.answer_at_once(scope)
+
 
 def create_app(
     settings: Settings,

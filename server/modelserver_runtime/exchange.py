@@ -147,6 +147,15 @@ class Exchange:
         self._slots += 1
         return self._inflate(body) if compressed else body
 
+    def body_at_once(self) -> bytes | None:
+        """The body, if it is here and can be taken as it is; it stays where it is."""
+        if self.cycle is None or self.content_encoding:
+            return None
+        rules, body = self._rules, self.cycle.whole_body()
+        if body is None or len(body) > rules.max_bytes:
+            return None
+        return body if rules.held.has_room(len(body)) and rules.slots.has_one_left() else None
+
     def release(self) -> None:
         """The request is over: its body is no longer in memory, its slot is free."""
         self._rules.slots.taken -= self._slots

@@ -38,6 +38,7 @@ from modelserver_runtime.settings import Settings
 log = structlog.get_logger()
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
+AtOnce = Callable[[Exchange], Answer | None]
 Router = Callable[[str], "HotRoute | None"]
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/metrics", "/prometheus-metrics"})
@@ -68,10 +69,12 @@ class HotRoute:
     Args:
         endpoint: its label in the metrics.
         handle: makes the answer, or raises a RequestError.
+        at_once: the same, where it needs no waiting; None where it does.
     """
 
     endpoint: str
     handle: Handler
+    at_once: AtOnce | None = None
 
 
 class Gate:
@@ -92,6 +95,8 @@ class Gate:
         self._guard = Guard(settings)
         self._metrics_port = settings.metrics_port
         self._requests = RequestLog(settings)
+        # A refused request is asked once more the long way: it must not be counted twice.
+        self._may_be_at_once = settings.rate_limit_per_minute is None
         self._rules = BodyRules(
             settings.max_body_bytes,
             HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes")),
@@ -119,6 +124,47 @@ class Gate:
             await self._pass_on(exchange, receive, send)
             return
         await self._predict(route, exchange, send)
+
+    def answer_at_once(self, scope: Scope) -> bool:
+        """
+        Answer a small prediction in the moment its request is whole, without a task for it.
+
+        Returns:
+            False, and everything is as it was, where it has to be answered by `__call__`.
+        """
+        route = self._hot(scope["path"])
+        if route is None or route.at_once is None or not self._may_be_at_once:
+            return False
+        if self._metrics_port is not None and self._is_at_the_wrong_port(scope):
+            return False
+        started = perf_counter()
+        exchange = Exchange(scope, _never, self._rules)
+        answer = self._answer_at_once(route.at_once, exchange)
+        cycle = exchange.cycle
+        if (
+            answer is None
+            or answer.headers
+            or self._guard.has_origins
+            or cycle is None
+            or not cycle.answer(
+                answer.status, answer.content_type, exchange.request_id, answer.body
+            )
+        ):
+            scope["state"]["cycle"] = cycle
+            return False
+        self._metrics.endpoints[route.endpoint].answered(answer.status, perf_counter() - started)
+        self._requests.answered(exchange, answer.status)
+        return True
+
+    def _answer_at_once(self, at_once: AtOnce, exchange: Exchange) -> Answer | None:
+        try:
+            if self._guard.asks:
+                self._guard.admit(exchange)
+            return at_once(exchange)
+        except RequestError as error:
+            return refusal(error, exchange.request_id)
+        except Exception:  # noqa: BLE001 - whatever it is shows again the long way, and is logged
+            return None
 
     def _is_at_the_wrong_port(self, scope: Scope) -> bool:
         at_metrics_port: bool = scope["server"][1] == self._metrics_port
@@ -310,6 +356,11 @@ class RequestLog:
             return True
         self._client_errors += 1
         return self._client_errors % _LOGGED_ONE_IN == 1
+
+
+async def _never() -> Message:
+    """Receive nothing: the request is whole."""
+    raise ClientGone
 
 
 def _counter(metrics: Metrics, reason: str) -> Callable[[], None]:

@@ -34,10 +34,14 @@ class HeldBytes:
         Raises:
             Overloaded: there is no room; nothing was taken.
         """
-        if self.held + count > self._limit:
+        if not self.has_room(count):
             self._on_refusal()
             raise Overloaded("too many bytes are being received; try again")
         self.held += count
+
+    def has_room(self, count: int) -> bool:
+        """Whether *count* more could be held."""
+        return self.held + count <= self._limit
 
     def release(self, count: int) -> None:
         """Give back what `hold` took."""
@@ -70,10 +74,14 @@ class Slots:
         Raises:
             Overloaded: none is left.
         """
-        if self.taken >= self._limit:
+        if not self.has_one_left():
             self._on_refusal()
             raise Overloaded("too many requests are being answered; try again")
         self.taken += 1
+
+    def has_one_left(self) -> bool:
+        """Whether one could be taken."""
+        return self.taken < self._limit
 
 
 class RateLimit:

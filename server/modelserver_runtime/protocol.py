@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -37,10 +38,16 @@ MAX_HEADERS = 128
 
 @dataclass
 class Connections:
-    """What all connections of one process share."""
+    """
+    What all connections of one process share.
+
+    Args:
+        answer_at_once: answers a request that is whole, if it can be done without waiting.
+    """
 
     settings: Settings
     metrics: Metrics
+    answer_at_once: Callable[[Any], bool]
     draining: bool = False
 
 
@@ -73,6 +80,7 @@ class RuntimeProtocol(HttpToolsProtocol):
         self._over_limit = False
         self._refusal: RequestError | None = None
         self._answering: Any = None
+        self._unstarted: Cycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """One over the limit gets health and metrics only; one over the reserve, nothing."""
@@ -103,8 +111,11 @@ class RuntimeProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             pass  # answered as the ordinary request it also is; what follows is not HTTP
         except httptools.HttpParserError:
+            self._unstarted = None
             self._refuse(self._refusal or InvalidRequest("this is not an HTTP/1.1 request"))
             return
+        if self._unstarted is not None:
+            self._start(self._unstarted)
         if not self._receiving:
             return
         if self._in_headers:
@@ -179,7 +190,7 @@ class RuntimeProtocol(HttpToolsProtocol):
         earlier = self.cycle
         cycle = self._begin_cycle()
         if earlier is None or earlier.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._unstarted = cycle  # its body may be in the same chunk
         else:  # pipelined: answers go out in the order of the requests
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
@@ -214,9 +225,24 @@ class RuntimeProtocol(HttpToolsProtocol):
         """The whole request is here: a route need not wait for its body."""
         self._receiving = False
         self._deadline = None
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.more_body = False
+        if (
+            cycle is self._unstarted
+            and not self._closing
+            and self._shared.answer_at_once(cycle.scope)
+        ):
+            self._unstarted = None
+            return
+        cycle.message_event.set()
+
+    def _start(self, cycle: Cycle) -> None:
+        """Give a request its task, unless an earlier answer was the last on this connection."""
+        self._unstarted = None
+        if not self._closing:
+            self._start_asgi_task(cycle, self.app)
 
     def pause_writing(self) -> None:
         """Too much of the answers is unread."""

@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: RuntimeApp) -> None:
         settings = app.serving.settings
         self._serving = app.serving
-        self._shared = Connections(settings, app.serving.metrics)
+        self._shared = Connections(settings, app.serving.metrics, app.answer_at_once)
         self._certificate = _certificate(settings)
         self._drain_ends: float | None = None
         super().__init__(

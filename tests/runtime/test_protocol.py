@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -212,6 +213,44 @@ def test_pipelined_requests_are_answered_in_order(strict: Process, row: dict[str
     answer = exchange(strict, first + second + post(body))
     statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"400", b"200", b"200"]
+
+
+def _answers(received: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, -1], ids=lambda cut: f"cut at {cut}")
+def test_whole_or_in_two_parts_a_request_gets_the_same(
+    strict: Process, row: dict[str, float], cut: int
+) -> None:
+    """One that is whole is answered on the spot, another by a task: nobody can tell."""
+    for body, status in ((orjson.dumps(row), 200), (b'{"feature_1":"x"}', 400), (b"{", 400)):
+        request = post(body, b"x-request-id: mine")
+        first, rest = request[:cut], request[cut:]
+        with connected(strict) as client:
+            send(client, first)
+            time.sleep(0.02)
+            send(client, rest)
+            received = read_all(client)
+        assert _answers(received) == [status]
+        assert b"x-request-id: mine\r\n" in received
+        assert b"connection: close\r\n" in received
+
+
+def test_after_the_last_answer_of_a_connection_nothing_more_is_said(
+    strict: Process, row: dict[str, float]
+) -> None:
+    """Though the next request came in the same packet."""
+    last = post(orjson.dumps(row))
+    assert _answers(exchange(strict, last + last)) == [200]
+
+
+def test_garbage_behind_a_whole_request_does_not_take_its_answer(
+    strict: Process, row: dict[str, float]
+) -> None:
+    """The first is answered, the second refused, in that order."""
+    whole = post(orjson.dumps(row)).replace(b"connection: close", b"a: b")
+    assert _answers(exchange(strict, whole + b"GARBAGE\r\n\r\n")) == [200, 400]
 
 
 def test_slow_headers_and_slow_bodies_are_ended(strict: Process) -> None:

@@ -15,6 +15,16 @@ def predict_routes(serving: Serving) -> dict[str, HotRoute]:
         rows = ready.codec.decode_row(await exchange.body())
         return Answer(200, encode_one(await serving.predict(rows)))
 
+    def predict_at_once(exchange: Exchange) -> Answer | None:
+        ready = serving.inline
+        body = None if ready is None else exchange.body_at_once()
+        if ready is None or body is None or exchange.scope["method"] != "POST":
+            return None
+        exchange.require_json()
+        outcome = ready.model.predict(ready.codec.decode_row(body))
+        serving.metrics.batch_rows.observe(1)
+        return Answer(200, encode_one(outcome))
+
     async def batch_predict(exchange: Exchange) -> Answer:
         exchange.require_json()
         ready = serving.require()
@@ -23,6 +33,6 @@ def predict_routes(serving: Serving) -> dict[str, HotRoute]:
         return Answer(200, await serving.encode(encode_batch, outcome))
 
     return {
-        "/predict": HotRoute("predict", predict),
+        "/predict": HotRoute("predict", predict, predict_at_once),
         "/batch-predict": HotRoute("batch-predict", batch_predict),
     }
