@@ -1,4 +1,4 @@
-"""A real API server with its storage and controllers, and nothing else: no node, no scheduler."""
+"""A real API server with its storage, and its controllers: no node, no scheduler."""
 
 import contextlib
 import json
@@ -18,6 +18,10 @@ START_SECONDS: Final = 60.0
 CONTROLLERS: Final = (
     *("deployment-controller", "replicaset-controller", "garbage-collector-controller"),
     *("namespace-controller", "serviceaccount-controller", "disruption-controller"),
+)
+_HURRIED: Final = (
+    *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-deployment-syncs=10"),
+    "--concurrent-replicaset-syncs=10",
 )
 _TOKENS: Final = {"person": "token-of-the-person", "operator": "token-of-the-operator"}
 
@@ -67,8 +71,22 @@ def control_plane() -> Iterator[ControlPlane]:
         _start(up, folder, "etcd", _etcd(folder, storage, peers))
         _start(up, folder, "kube-apiserver", _api_server(folder, storage, port))
         _wait_ready(plane)
-        _start(up, folder, "kube-controller-manager", _controllers(plane))
         yield plane
+
+
+@contextlib.contextmanager
+def controllers(plane: ControlPlane, *, hurried: bool = False) -> Iterator[None]:
+    """
+    Run the controllers at the pace that Kubernetes gives them, 20 requests a second each.
+
+    Args:
+        plane: whose they are.
+        hurried: as fast as they can, where waiting for thousands of pods is all they are for.
+    """
+    pace = _HURRIED if hurried else ()
+    with contextlib.ExitStack() as up:
+        _start(up, plane.folder, "kube-controller-manager", [*_controllers(plane), *pace])
+        yield
 
 
 def _etcd(folder: Path, storage: int, peers: int) -> list[str]:
@@ -101,9 +119,6 @@ def _controllers(plane: ControlPlane) -> list[str]:
         f"--kubeconfig={plane.kubeconfig('person')}",
         f"--service-account-private-key-file={plane.folder / 'accounts.key'}",
         *("--leader-elect=false", f"--controllers={','.join(CONTROLLERS)}", "--secure-port=0"),
-        # As fast as they can: it is not they who are measured.
-        *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-deployment-syncs=10"),
-        *("--concurrent-replicaset-syncs=10",),
     ]
 
 
