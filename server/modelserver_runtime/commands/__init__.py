@@ -10,14 +10,9 @@ from collections.abc import Sequence
 import typer
 
 from modelserver_runtime import __version__
-from modelserver_runtime.commands.digest import digest
+from modelserver_runtime.commands import digest, inspect, manifest, pack, serve, verify
 from modelserver_runtime.commands.exit_codes import EPILOG, exit_code
-from modelserver_runtime.commands.inspect import inspect
-from modelserver_runtime.commands.manifest import manifest
-from modelserver_runtime.commands.pack import pack
-from modelserver_runtime.commands.serve import serve
 from modelserver_runtime.commands.terminal import quiet_logs, say_why
-from modelserver_runtime.commands.verify import verify
 from modelserver_runtime.errors import LoadError, NotPackable, SettingError
 
 app = typer.Typer(
@@ -30,8 +25,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (pack, verify, inspect, digest, serve, manifest):
-    app.command(epilog=EPILOG if command is verify else None)(command)
+app.command()(pack.pack)
+app.command(epilog=EPILOG)(verify.verify)
+app.command()(inspect.inspect)
+app.command()(digest.digest)
+app.command()(serve.serve)
+app.command()(manifest.manifest)
 
 
 @app.callback(invoke_without_command=True)
