@@ -50,7 +50,7 @@ def main(folder: Path) -> None:
         description=(
             "Breast cancer, malignant (0) or benign (1), from 30 measurements of cell nuclei"
         ),
-        titles=bunch.feature_names.tolist(),
+        titles={f"feature_{i}": title for i, title in enumerate(bunch.feature_names.tolist(), 1)},
         class_names=bunch.target_names.tolist(),
         metrics={
             "accuracy": float(accuracy_score(y_test, predicted)),

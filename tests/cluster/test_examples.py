@@ -1,10 +1,13 @@
 """Every example in `examples/` is applied as it is, and serves."""
 
 import contextlib
+import hashlib
+import json
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -95,11 +98,25 @@ def a_pool_and_an_image(cluster: Cluster, _namespace: str) -> Iterator[None]:
 
 BEFORE: dict[str, Before] = {
     "breast-cancer.yaml": nothing,
+    "diabetes.yaml": nothing,
     "from-configmap.yaml": a_config_map,
     "from-volume.yaml": a_volume,
     "private.yaml": a_pool_and_an_image,
     "production.yaml": nothing,
+    "support-tickets.yaml": nothing,
 }
+
+
+def recorded(digest: str) -> tuple[dict[str, Any], Any]:
+    """A row and its answer, out of the artifact that has *digest*."""
+    for path in (ROOT / "artifacts").glob("*/manifest.json"):
+        content = path.read_bytes()
+        if digest == f"sha256:{hashlib.sha256(content).hexdigest()}":
+            manifest = json.loads(content)
+            names = [feature["name"] for feature in manifest["signature"]["features"]]
+            golden = manifest["golden"]
+            return dict(zip(names, golden["rows"][-1], strict=True)), golden["predictions"][-1]
+    raise AssertionError(f"no artifact has {digest}")
 
 
 @pytest.mark.parametrize("example", BEFORE)
@@ -113,9 +130,12 @@ def test_the_example_serves(cluster: Cluster, namespace: str, example: str) -> N
         try:
             cluster.kubectl("-n", place, "apply", "-f", str(path))
             cluster.wait_ready(place, name, 90)
+            row, want = recorded(server["spec"]["model"]["digest"])
             with cluster.forward(place, f"service/{name}") as url:
-                status, answer = post(f"{url}/predict", ROW)
-            assert (status, answer["prediction"]) == (200, 1)
+                status, answer = post(f"{url}/predict", row)
+            assert status == 200
+            got = answer["prediction"]
+            assert got == (want if isinstance(want, str) else pytest.approx(want, rel=1e-9))
             pods = cluster.listing(place, "pods", f"modelserver.dev/name={name}")
             used = {pod["spec"]["nodeName"] for pod in pods}
             assert len(used) == min(len(pods), len(nodes(cluster)))

@@ -1,8 +1,6 @@
 """Whatever scikit-learn can fit can be packed, loaded and asked over HTTP."""
 
-import inspect
 import json
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,10 +10,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     IsolationForest,
@@ -25,7 +20,7 @@ from sklearn.ensemble import (
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
@@ -44,11 +39,17 @@ from modelserver_runtime.loading import load
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.packing import Description, pack
 from modelserver_runtime.settings import from_environment
+from runtime.estimators import (
+    DIABETES,
+    IRIS,
+    NOT_SERVED,
+    SEED,
+    fitted,
+    people,
+    people_pipeline,
+    records_of,
+)
 from runtime.in_process import asked
-
-SEED = 7
-IRIS = load_iris(return_X_y=True)
-DIABETES = load_diabetes(return_X_y=True)
 
 
 def served(estimator: Any, training: Any, folder: Path, **described: Any) -> ServedModel:
@@ -60,41 +61,6 @@ def served(estimator: Any, training: Any, folder: Path, **described: Any) -> Ser
 def client_of(folder: Path) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """A client of the packed model in *folder*."""
     return asked(from_environment({"MODEL_PATH": str(folder)}))
-
-
-# What is no model of one kind of table, or what skops does not write.
-NOT_SERVED = {
-    "Birch": "skops does not support it",
-    "BisectingKMeans": "skops stores a function that is not allowed",
-    "PassiveAggressiveClassifier": "deprecated",
-    "PassiveAggressiveRegressor": "deprecated",
-}
-IN_NEED_OF_TWO_OUTPUTS = ("CCA", "PLSCanonical")
-
-
-def fitted(name: str, kind: type[BaseEstimator], of: str) -> tuple[Any, Any] | None:
-    """The estimator with defaults, fitted, and what it was fitted on; None where it cannot be."""
-    x, y = DIABETES if of == "regressor" else IRIS
-    x, y = np.abs(x), np.abs(y)
-    given = inspect.signature(kind.__init__).parameters
-    inner = Ridge() if of == "regressor" else LogisticRegression(max_iter=1000)
-    positional: tuple[Any, ...] = ()
-    if "estimators" in given:
-        positional = ([("a", inner), ("b", inner)],)
-    elif (name != "RANSACRegressor" and "estimator" in given) or "base_estimator" in given:
-        positional = (inner,)
-    if name in IN_NEED_OF_TWO_OUTPUTS or name.startswith(("MultiTask", "MultiOutput", "Regressor")):
-        y = np.column_stack([y, y[::-1]])
-    if name == "ClassifierChain":
-        y = np.column_stack([y > 0, y > 1]).astype(int)
-    if "Threshold" in name:
-        y = (y > 0).astype(int)
-    if name == "IsotonicRegression":
-        x = x[:, :1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged: a fit is all we need
-        estimator = kind(*positional).fit(x, y)
-    return (estimator, x) if hasattr(estimator, "predict") else None
 
 
 EVERY_ESTIMATOR = [
@@ -170,43 +136,6 @@ def test_pipelines_are_served(steps: tuple[Any, ...], tmp_path: Path) -> None:
     estimator = make_pipeline(*steps).fit(x, y)
     model = served(estimator, x, tmp_path)
     assert model.predict(x).predictions.tolist() == estimator.predict(x).tolist()
-
-
-def people() -> tuple[pd.DataFrame, Any]:
-    """A table with a column of every type, some of it missing."""
-    chance = np.random.default_rng(SEED)
-    count = 300
-    table = pd.DataFrame(
-        {
-            "age": chance.uniform(20, 70, count),
-            "children": chance.integers(0, 5, count),
-            "home owner": chance.random(count) < 0.5,
-            "colour": chance.choice(["red", "green", "blue"], count),
-            "plan": pd.Categorical(chance.choice(["a", "b", "c"], count)),
-            "income": chance.lognormal(10, 1, count),
-        }
-    )
-    table.loc[::7, "colour"] = None
-    table.loc[::11, "income"] = np.nan
-    bought = (table["age"] > 45) ^ (table["colour"] == "red") ^ (table["plan"] == "a")
-    return table, np.where(bought, "bought", "left")
-
-
-def people_pipeline(unknown: str = "error") -> Any:
-    """Columns chosen by name and by type."""
-    return make_pipeline(
-        make_column_transformer(
-            (make_pipeline(SimpleImputer(), StandardScaler()), ["age", "income"]),
-            (OneHotEncoder(handle_unknown=unknown), ["colour", "plan"]),
-            ("passthrough", make_column_selector(dtype_include=["int64", "bool"])),
-        ),
-        LogisticRegression(max_iter=1000),
-    )
-
-
-def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON objects, null where something is missing."""
-    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 async def test_a_pipeline_trained_on_a_data_frame_is_asked_with_one(tmp_path: Path) -> None:
@@ -375,10 +304,13 @@ def test_what_cannot_predict_cannot_be_packed(tmp_path: Path) -> None:
     scaler = StandardScaler().fit(x)
     with pytest.raises(NotPackable, match="no predict"):
         pack(scaler, x, tmp_path, Description(name="scaler"))
-    pack(LogisticRegression(max_iter=1000).fit(*IRIS), x, tmp_path, Description(name="model"))
+    with pytest.raises(NotPackable, match="not fitted"):
+        pack(LogisticRegression(), x, tmp_path, Description(name="raw"))
+    model = LogisticRegression(max_iter=1000).fit(*IRIS)
+    pack(model, x, tmp_path, Description(name="model"))
     dates = pd.DataFrame({"day": pd.date_range("2026-01-01", periods=3)})
     with pytest.raises(NotPackable, match="day"):
-        pack(LogisticRegression(), dates, tmp_path, Description(name="dates"))
+        pack(model, dates, tmp_path, Description(name="dates"))
 
 
 def test_a_manifest_with_other_columns_than_training_is_refused(tmp_path: Path) -> None:

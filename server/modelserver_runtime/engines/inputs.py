@@ -18,7 +18,7 @@ def input_of(estimator: Any, features: Sequence[Feature]) -> AsInput:
     A DataFrame where it was trained on one: steps may choose their columns by name or by type.
     A list where its first step reads texts (vectorizers).
     """
-    if _reads_texts(estimator):
+    if reads_texts(estimator):
         return lambda rows: rows[:, 0]
     missing_text = _missing_text(estimator, features)
     if getattr(estimator, "feature_names_in_", None) is not None:
@@ -90,7 +90,7 @@ def _missing_text(estimator: Any, features: Sequence[Feature]) -> float | None:
     """
     if not any(feature.type == "string" and feature.nullable for feature in features):
         return None
-    return None if any(_knows_none(part) for part in _parts(estimator)) else np.nan
+    return None if any(_knows_none(part) for part in parts(estimator)) else np.nan
 
 
 def _knows_none(part: Any) -> bool:
@@ -103,23 +103,24 @@ def _knows_none(part: Any) -> bool:
     )
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def parts(value: Any) -> Iterator[Any]:
     """An estimator and every estimator inside it."""
     from sklearn.base import BaseEstimator  # noqa: PLC0415 - see above
 
     if isinstance(value, BaseEstimator):
         yield value
         for inside in vars(value).values():
-            yield from _parts(inside)
+            yield from parts(inside)
     elif isinstance(value, Mapping):
         for inside in value.values():
-            yield from _parts(inside)
+            yield from parts(inside)
     elif isinstance(value, list | tuple):
         for inside in value:
-            yield from _parts(inside)
+            yield from parts(inside)
 
 
-def _reads_texts(estimator: Any) -> bool:
+def reads_texts(estimator: Any) -> bool:
+    """Whether *estimator* wants a list of texts, not a table."""
     # Imported by whoever made the estimator: the port is open before scikit-learn is there.
     from sklearn.base import BaseEstimator  # noqa: PLC0415
     from sklearn.utils import get_tags  # noqa: PLC0415
