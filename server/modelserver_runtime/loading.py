@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from modelserver_runtime.artifact import (
     open_artifact,
 )
 from modelserver_runtime.engines import Engine, Rows
-from modelserver_runtime.engines.sklearn import SklearnEngine
+from modelserver_runtime.engines.onnx_estimator import OnnxClassifier, OnnxEstimator
+from modelserver_runtime.engines.reference import reference_engine
 from modelserver_runtime.errors import (
     DigestMismatch,
     GoldenMismatch,
@@ -46,6 +48,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _FORMAT_OF_SUFFIX = {".skops": "skops", ".joblib": "joblib", ".onnx": "onnx"}
+_NO_WORD = re.compile(r"[^A-Za-z0-9_]")
 _WARM_UP_RUNS = 20
 _LEAST_RUNS = 3
 _WARM_UP_SECONDS = 0.2
@@ -72,7 +75,7 @@ def load(settings: Settings) -> ServedModel:
     started = time.perf_counter()
     parsed = _parse(settings)
     _require_shape(parsed.estimator, parsed.manifest)
-    reference = SklearnEngine(parsed.estimator, parsed.manifest.signature.features)
+    reference = reference_engine(parsed.estimator, parsed.manifest.signature.features)
     if parsed.manifest.golden is not None:
         _require_golden(reference, parsed.manifest, parsed.manifest.golden)
     choice = _run(lambda: _choose(parsed.estimator, parsed.manifest, reference))
@@ -151,7 +154,19 @@ def _parse_artifact(artifact: Artifact, file: File, settings: Settings) -> _Pars
     artifact.verify_other_files(file)
     format_ = str(file.format)
     _require_framework(manifest, format_)
-    return _Parsed(formats.parse(content, format_, file.path), manifest, artifact.digest, format_)
+    estimator = formats.parse(content, format_, file.path)
+    if isinstance(estimator, OnnxEstimator):
+        estimator = _with_classes(estimator, manifest)
+    return _Parsed(estimator, manifest, artifact.digest, format_)
+
+
+def _with_classes(estimator: OnnxEstimator, manifest: Manifest) -> OnnxEstimator:
+    """Not every ONNX file tells its classes; those of the manifest are tried on golden rows."""
+    golden = manifest.golden
+    has_probabilities = golden is not None and golden.probabilities is not None
+    if manifest.classes is None or not has_probabilities or isinstance(estimator, OnnxClassifier):
+        return estimator
+    return estimator.with_classes([c.label for c in manifest.classes])
 
 
 def _require_framework(manifest: Manifest, format_: str) -> None:
@@ -197,10 +212,16 @@ def _parse_lone_file(path: Path, settings: Settings) -> _Parsed:
 def _manifest_of(estimator: Any, path: Path, settings: Settings) -> Manifest:
     width = getattr(estimator, "n_features_in_", None)
     if not isinstance(width, int):
-        raise ModelLoadFailed(f"{path} holds no fitted scikit-learn estimator")
+        raise ModelLoadFailed(
+            f"{path} holds no fitted estimator that says how many columns it takes"
+        )
     names = getattr(estimator, "feature_names_in_", None)
+    types = estimator.column_types(width) if isinstance(estimator, OnnxEstimator) else None
     features = [
-        Feature(name=str(names[i]) if names is not None else f"feature_{i + 1}")
+        Feature(
+            name=str(names[i]) if names is not None else f"feature_{i + 1}",
+            type=types[i] if types is not None else "float64",
+        )
         for i in range(width)
     ]
     labels = getattr(estimator, "classes_", None)
@@ -235,19 +256,29 @@ def _require_shape(estimator: Any, manifest: Manifest) -> None:
             f"the model takes {width} features, but the manifest describes {described}"
         )
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and tuple(map(str, names)) != manifest.signature.names:
+    if names is not None and not _are_names_of(estimator, manifest.signature.names):
         raise ModelLoadFailed(
             f"the model was trained on the columns {', '.join(map(str, names))}, "
             f"but the manifest describes {', '.join(manifest.signature.names)}"
         )
     if manifest.classes is None or manifest.task == "multilabel":
         return
+    if isinstance(estimator, OnnxEstimator) and not isinstance(estimator, OnnxClassifier):
+        return  # it tells labels only one by one: the golden examples have them
     labels = [c.label for c in manifest.classes]
     learned = np.asarray(getattr(estimator, "classes_", [])).tolist()
     if learned != labels:
         raise ModelLoadFailed(
             f"the model knows the classes {learned}, but the manifest describes {labels}"
         )
+
+
+def _are_names_of(estimator: Any, described: tuple[str, ...]) -> bool:
+    names = tuple(map(str, estimator.feature_names_in_))
+    if isinstance(estimator, OnnxEstimator):  # skl2onnx writes `home_town` for `home town`
+        described = tuple(_NO_WORD.sub("_", name) for name in described)
+        names = tuple(_NO_WORD.sub("_", name) for name in names)
+    return names == described
 
 
 def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
@@ -299,7 +330,7 @@ def _run(work: Callable[[], T]) -> T:
         ) from error
 
 
-def _choose(estimator: Any, manifest: Manifest, reference: SklearnEngine) -> "Choice":
+def _choose(estimator: Any, manifest: Manifest, reference: Engine) -> "Choice":
     # Imported here: scikit-learn's tree takes a second, and the port should be open before.
     from modelserver_runtime.engines.selection import choose  # noqa: PLC0415
 
