@@ -79,6 +79,7 @@ NO_RESTART_CURES = (
     "InvalidSetting",
     "ModelLoadFailed",
     "ModelNotFound",
+    "ModelTooLarge",
     "UnsafeFormat",
     "VersionMismatch",
 )

@@ -48,6 +48,7 @@ RuntimeReason = Literal[
     "LoadTimeout",
     "ModelLoadFailed",
     "ModelNotFound",
+    "ModelTooLarge",
     "UnsafeFormat",
     "VersionMismatch",
 ]
@@ -66,6 +67,7 @@ PERMANENT: Final[frozenset[Reason]] = frozenset(
         "InvalidSetting",
         "ModelLoadFailed",
         "ModelNotFound",
+        "ModelTooLarge",
         "UnsafeFormat",
         "VersionMismatch",
     }

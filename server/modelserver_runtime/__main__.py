@@ -5,19 +5,22 @@ import gc
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from modelserver_runtime import __version__
 from modelserver_runtime import settings as configuration
 from modelserver_runtime.container_mode import mlflow_command
-from modelserver_runtime.errors import LoadError, SettingError
+from modelserver_runtime.errors import LoadError, LoadTimeout, SettingError
 from modelserver_runtime.lean_imports import import_structlog
 from modelserver_runtime.settings import Settings
+from modelserver_runtime.watchdog import watchdog
 
 EXIT_USAGE = 64
 EXIT_MODEL = 78
 SWITCH_SECONDS = 0.0005  # the event loop waits for the worker thread no longer than this
+WATCHDOG_SECONDS = 2.0
 MESSAGE_CHARACTERS = 900  # the kubelet keeps 4096 bytes, and half an object would say nothing
 
 
@@ -47,13 +50,22 @@ def _serve(settings: Settings) -> int:
 
     logs.configure(settings)
     server: Server
+    # Later than the event loop's own timeout, which ends things in order where it still can.
+    timeout = LoadTimeout(settings.load_timeout_seconds)
+    watch = partial(
+        watchdog,
+        settings.load_timeout_seconds + WATCHDOG_SECONDS,
+        exit_code=EXIT_MODEL,
+        last_words=_last_words(timeout.reason, str(timeout)) + "\n",
+        log=settings.termination_log,
+    )
 
     def end_if_told_to(error: LoadError) -> None:
         if settings.on_load_failure == "exit":
             _say_why(error.reason, str(error))
             server.should_exit = True
 
-    app = create_app(settings, on_load_failure=end_if_told_to)
+    app = create_app(settings, on_load_failure=end_if_told_to, watch=watch)
     server = Server(app)
     server.run()
     failed = app.serving.failure is not None and settings.on_load_failure == "exit"
@@ -66,8 +78,7 @@ def _say_why(reason: str, message: str) -> None:
 
     The file's name comes from the environment: the settings may be what cannot be read.
     """
-    told = {"reason": reason, "message": message[:MESSAGE_CHARACTERS]}
-    line = json.dumps(told, ensure_ascii=False)
+    line = _last_words(reason, message)
     (variable,) = configuration.names_of("termination_log")
     if termination_log := os.environ.get(variable):
         try:
@@ -75,6 +86,11 @@ def _say_why(reason: str, message: str) -> None:
         except OSError as problem:
             _report(f"{termination_log} cannot be written: {problem}", sys.stderr)
     _report(line, sys.stderr)
+
+
+def _last_words(reason: str, message: str) -> str:
+    told = {"reason": reason, "message": message[:MESSAGE_CHARACTERS]}
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _report(line: str, stream: TextIO) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,7 @@ from modelserver_runtime.routes.model import model_routes
 from modelserver_runtime.routes.pages import start_routes
 from modelserver_runtime.routes.v1 import v1_routes
 from modelserver_runtime.routes.v2 import v2_routes
-from modelserver_runtime.serving import Serving
+from modelserver_runtime.serving import Serving, Watch
 from modelserver_runtime.settings import Settings
 
 
@@ -48,6 +48,7 @@ def create_app(
     *,
     load: Callable[[Settings], ServedModel] = loading.load,
     on_load_failure: Callable[[errors.LoadError], None] = lambda _: None,
+    watch: Watch = nullcontext,
 ) -> RuntimeApp:
     """
     Build the application that *settings* describe.
@@ -56,8 +57,9 @@ def create_app(
         settings: what to serve and how.
         load: how the model is made; runs in a thread once the application has started.
         on_load_failure: told when there is no model, so that the process can end.
+        watch: is entered while the model is loaded, see `Serving`.
     """
-    serving = Serving(settings, load)
+    serving = Serving(settings, load, watch)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -2,8 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -173,19 +176,17 @@ class Artifact:
         Raises:
             DigestMismatch: size or sha256 differ from the manifest's.
         """
-        content = _read_below(self.folder, file.path, limit=file.size)
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != file.sha256:
-            raise DigestMismatch(
-                f"{file.path} has sha256:{digest}, but the manifest says sha256:{file.sha256}"
-            )
+        with _opened_below(self.folder, file.path, limit=file.size) as opened:
+            content = opened.read()
+        _require_digest(file, hashlib.sha256(content).hexdigest())
         return content
 
     def verify_other_files(self, loaded: File) -> None:
-        """Check every file but *loaded*, which `read` has checked already."""
+        """Check every file but *loaded*, which `read` has checked already; none is kept."""
         for file in self.manifest.files:
             if file is not loaded:
-                self.read(file)
+                with _opened_below(self.folder, file.path, limit=file.size) as opened:
+                    _require_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
 
 
 def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
@@ -199,7 +200,8 @@ def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
     Raises:
         ModelNotFound, DigestMismatch, ModelLoadFailed.
     """
-    content = _read_below(folder, MANIFEST, limit=MAX_MANIFEST_BYTES)
+    with _opened_below(folder, MANIFEST, limit=MAX_MANIFEST_BYTES) as opened:
+        content = opened.read()
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     if pinned is not None and digest != pinned:
         raise DigestMismatch(
@@ -216,8 +218,20 @@ def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
     return Artifact(folder, manifest, digest)
 
 
-def _read_below(folder: Path, path: str, *, limit: int) -> bytes:
-    """Read a file; links are followed (ConfigMap volumes are links) but must not lead out."""
+def _require_digest(file: File, digest: str) -> None:
+    if digest != file.sha256:
+        raise DigestMismatch(
+            f"{file.path} has sha256:{digest}, but the manifest says sha256:{file.sha256}"
+        )
+
+
+@contextmanager
+def _opened_below(folder: Path, path: str, *, limit: int) -> Iterator[BufferedReader]:
+    """
+    Open a file that has no more than *limit* bytes.
+
+    Links are followed (ConfigMap volumes are links) but must not lead out.
+    """
     try:
         root = folder.resolve(strict=True)
         target = (root / path).resolve(strict=True)
@@ -226,13 +240,18 @@ def _read_below(folder: Path, path: str, *, limit: int) -> bytes:
         # Non-blocking: a named pipe in the folder must not hold the start for ever.
         descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            content = file.read(limit + 1)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ModelLoadFailed(f"{folder / path} is no file")
+            # Asked before it is read: what is longer may not fit into memory.
+            if found.st_size > limit:
+                raise DigestMismatch(
+                    f"{folder / path} is longer than the {limit} bytes it should have"
+                )
+            yield file
     except FileNotFoundError as error:
         raise ModelNotFound(f"{folder / path} does not exist") from error
     except LoadError:
         raise
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
         raise ModelLoadFailed(f"{folder / path} cannot be read: {error}") from error
-    if len(content) > limit:
-        raise DigestMismatch(f"{folder / path} is longer than the {limit} bytes it should have")
-    return content

@@ -6,6 +6,7 @@ Everything that can go wrong, and what we do about it.
 code 78
   + ModelNotFound             the folder or file is not there
   + ModelLoadFailed           it is there but cannot be read, parsed or run
+  + ModelTooLarge             it does not fit into the container's memory
   + LoadTimeout               loading took longer than it may
   + DigestMismatch            these are not the bytes that were pinned
   + VersionMismatch           another version than the one asked for, or made by another scikit-
@@ -49,8 +50,30 @@ class ModelLoadFailed(LoadError):
     """It is there, but cannot be read, parsed or run."""
 
 
+class ModelTooLarge(LoadError):
+    """
+    It does not fit into the container's memory.
+
+    Args:
+        limit_bytes: of the container; None where it has none.
+        share: of that, what loading may use.
+    """
+
+    def __init__(self, limit_bytes: int | None, share: float) -> None:
+        if limit_bytes is None:
+            super().__init__("the model asks for more memory than there is")
+            return
+        super().__init__(
+            "the model does not fit into the container's memory: loading it takes more than "
+            f"{share:.0%} of {limit_bytes / 2**20:g} MiB"
+        )
+
+
 class LoadTimeout(LoadError):
-    """Loading took longer than it may."""
+    """Loading took longer than *seconds*."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the model was not loaded within {seconds:g} seconds")
 
 
 class DigestMismatch(LoadError):

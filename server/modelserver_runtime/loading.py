@@ -33,10 +33,11 @@ from modelserver_runtime.errors import (
     GoldenMismatch,
     ModelLoadFailed,
     ModelNotFound,
+    ModelTooLarge,
     UnsafeFormat,
     VersionMismatch,
 )
-from modelserver_runtime.lean_imports import import_scikit_learn
+from modelserver_runtime.memory_limit import SHARE, container_memory_bytes, limited_memory
 from modelserver_runtime.model import Cost, ServedModel
 from modelserver_runtime.settings import Settings
 
@@ -53,6 +54,23 @@ _WARM_UP_RUNS = 20
 _LEAST_RUNS = 3
 _WARM_UP_SECONDS = 0.2
 _WARM_UP_ROWS = 64
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """
+    The bytes of a model file that may be parsed.
+
+    Args:
+        manifest: None for a file without one.
+        digest: of the artifact, or of the lone file.
+    """
+
+    content: bytes
+    path: Path
+    format: str
+    digest: str
+    manifest: Manifest | None
 
 
 @dataclass(frozen=True)
@@ -73,13 +91,40 @@ def load(settings: Settings) -> ServedModel:
         LoadError: one of its classes, with a sentence that says what to do.
     """
     started = time.perf_counter()
-    parsed = _parse(settings)
+    limit = settings.memory_limit_bytes or container_memory_bytes()
+    try:
+        with limited_memory(limit):
+            verified = _verified(settings)
+        formats.import_for(verified.format)
+        with limited_memory(limit):
+            parsed = _parse(verified, settings)
+            del verified  # the bytes are not needed twice
+            model = _proven(parsed, settings)
+    except MemoryError as error:
+        raise ModelTooLarge(limit, SHARE) from error
+    log.info(
+        "model loaded",
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        format=model.format,
+        engine=model.engine.name,
+        engine_reason=model.engine_reason,
+        first_row_microseconds=round(model.cost.first_row_seconds * 1e6, 1),
+        next_row_microseconds=round(model.cost.next_row_seconds * 1e6, 1),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return model
+
+
+def _proven(parsed: _Parsed, settings: Settings) -> ServedModel:
+    """Have the model answer what it must answer before anybody else asks it."""
     _require_shape(parsed.estimator, parsed.manifest)
     reference = reference_engine(parsed.estimator, parsed.manifest.signature.features)
     if parsed.manifest.golden is not None:
         _require_golden(reference, parsed.manifest, parsed.manifest.golden)
     choice = _run(lambda: _choose(parsed.estimator, parsed.manifest, reference))
-    model = ServedModel(
+    return ServedModel(
         name=settings.model_name or parsed.manifest.name,
         digest=parsed.digest,
         format=parsed.format,
@@ -89,32 +134,19 @@ def load(settings: Settings) -> ServedModel:
         rows_checked=choice.rows_checked,
         cost=_warm_up(choice.engine, parsed.manifest),
     )
-    log.info(
-        "model loaded",
-        model=model.name,
-        version=model.version,
-        digest=model.digest,
-        format=model.format,
-        engine=choice.engine.name,
-        engine_reason=choice.reason,
-        first_row_microseconds=round(model.cost.first_row_seconds * 1e6, 1),
-        next_row_microseconds=round(model.cost.next_row_seconds * 1e6, 1),
-        seconds=round(time.perf_counter() - started, 3),
-    )
-    return model
 
 
-def _parse(settings: Settings) -> _Parsed:
+def _verified(settings: Settings) -> _Verified:
     path = settings.model_path
     if not path.exists():
         raise ModelNotFound(f"{path} does not exist")
     if path.is_dir():
         artifact = open_artifact(path, pinned=settings.model_digest)
-        return _parse_artifact(artifact, _allowed_file(artifact, settings), settings)
+        return _verified_file(artifact, _allowed_file(artifact, settings), settings)
     if (path.parent / MANIFEST).exists():
         artifact = open_artifact(path.parent, pinned=settings.model_digest)
-        return _parse_artifact(artifact, _named_file(artifact, path), settings)
-    return _parse_lone_file(path, settings)
+        return _verified_file(artifact, _named_file(artifact, path), settings)
+    return _lone_file(path, settings)
 
 
 def _allowed_file(artifact: Artifact, settings: Settings) -> File:
@@ -143,7 +175,7 @@ def _named_file(artifact: Artifact, path: Path) -> File:
     raise DigestMismatch(f"{path} is not among the model files of the {MANIFEST} beside it")
 
 
-def _parse_artifact(artifact: Artifact, file: File, settings: Settings) -> _Parsed:
+def _verified_file(artifact: Artifact, file: File, settings: Settings) -> _Verified:
     manifest = artifact.manifest
     wanted = settings.model_version
     if wanted is not None and manifest.version != wanted:
@@ -152,12 +184,20 @@ def _parse_artifact(artifact: Artifact, file: File, settings: Settings) -> _Pars
         )
     content = artifact.read(file)
     artifact.verify_other_files(file)
-    format_ = str(file.format)
-    _require_framework(manifest, format_)
-    estimator = formats.parse(content, format_, file.path)
-    if isinstance(estimator, OnnxEstimator):
+    path = artifact.folder / file.path
+    return _Verified(content, path, str(file.format), artifact.digest, manifest)
+
+
+def _parse(verified: _Verified, settings: Settings) -> _Parsed:
+    manifest, format_ = verified.manifest, verified.format
+    if manifest is not None:
+        _require_framework(manifest, format_)
+    estimator = formats.parse(verified.content, format_, verified.path.name)
+    if manifest is None:
+        manifest = _manifest_of(estimator, verified.path, settings)
+    elif isinstance(estimator, OnnxEstimator):
         estimator = _with_classes(estimator, manifest)
-    return _Parsed(estimator, manifest, artifact.digest, format_)
+    return _Parsed(estimator, manifest, verified.digest, format_)
 
 
 def _with_classes(estimator: OnnxEstimator, manifest: Manifest) -> OnnxEstimator:
@@ -173,8 +213,7 @@ def _require_framework(manifest: Manifest, format_: str) -> None:
     """A pickled estimator is laid out as its scikit-learn minor version wants it."""
     if format_ == "onnx":
         return
-    import_scikit_learn()
-    import sklearn  # noqa: PLC0415 - the import takes a second: not before the bytes are known to be right
+    import sklearn  # noqa: PLC0415 - imported when the bytes were known to be right
 
     made_by = manifest.framework_versions.get("scikit-learn")
     ours = sklearn.__version__
@@ -187,7 +226,7 @@ def _require_framework(manifest: Manifest, format_: str) -> None:
     log.warning("made by another scikit-learn", made_by=made_by, runtime=ours)
 
 
-def _parse_lone_file(path: Path, settings: Settings) -> _Parsed:
+def _lone_file(path: Path, settings: Settings) -> _Verified:
     """A model file without a manifest: what is known of it is what the estimator itself can say."""
     format_ = _FORMAT_OF_SUFFIX.get(path.suffix)
     if format_ is None:
@@ -205,8 +244,7 @@ def _parse_lone_file(path: Path, settings: Settings) -> _Parsed:
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     if settings.model_digest is not None and settings.model_digest != digest:
         raise DigestMismatch(f"{path} has digest {digest}, but {settings.model_digest} is pinned")
-    estimator = formats.parse(content, format_, path.name)
-    return _Parsed(estimator, _manifest_of(estimator, path, settings), digest, format_)
+    return _Verified(content, path, format_, digest, None)
 
 
 def _manifest_of(estimator: Any, path: Path, settings: Settings) -> Manifest:

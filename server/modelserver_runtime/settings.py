@@ -158,7 +158,13 @@ class Settings(BaseSettings):
     """How long one prediction may take, queue included."""
 
     load_timeout_seconds: Annotated[float, Field(gt=0, le=86400)] = 300.0
-    """How long loading and verifying the model may take."""
+    """How long loading and verifying the model may take.
+
+    A file that hangs in compiled code ends the process, whatever `on_load_failure` says.
+    """
+
+    memory_limit_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Memory of which loading may use 90 %. Default: the container's limit, else none."""
 
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 8.0
     """How long requests are still answered after SIGTERM, before the port closes."""

@@ -52,11 +52,12 @@ def graph(
     nodes: Sequence[Any],
     *,
     initializers: Sequence[Any] = (),
+    width: int = WIDTH,
     outputs: int = 1,
     inputs: Sequence[Any] = (),
 ) -> ModelProto:
-    """A model of *nodes* from `x` (rows, 4) to `y`."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, WIDTH])
+    """A model of *nodes* from `x` (rows, width) to `y` (rows, outputs)."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, width])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, outputs])
     made = helper.make_graph(nodes, "g", inputs or [x], [y], list(initializers))
     domains = [helper.make_opsetid(*d) for d in (("", 18), ("ai.onnx.ml", 3), ("elsewhere", 1))]

@@ -156,7 +156,7 @@ class OnnxClassifier(OnnxEstimator):
 def as_python_says(error: Exception) -> Exception:
     """What Python itself would raise where onnxruntime raised *error*."""
     said = str(error)
-    if "bad allocation" in said or "Failed to allocate memory" in said:
+    if any(words in said for words in ("bad_alloc", "bad allocation", "Failed to allocate")):
         return MemoryError(said)
     return ValueError(said)
 

@@ -11,6 +11,7 @@ from modelserver_runtime.errors import ModelLoadFailed, UnsafeFormat
 from modelserver_runtime.formats.joblib_file import parse_joblib
 from modelserver_runtime.formats.onnx_file import parse_onnx
 from modelserver_runtime.formats.skops_file import parse_skops
+from modelserver_runtime.lean_imports import import_scikit_learn, import_skops
 
 
 def parse(content: bytes, format_: str, path: str) -> Any:
@@ -32,6 +33,20 @@ def parse(content: bytes, format_: str, path: str) -> Any:
     except _DAMAGED as error:
         why = str(error) or type(error).__name__
         raise ModelLoadFailed(f"{path} is no {format_} file that can be loaded: {why}") from error
+
+
+def import_for(format_: str) -> None:
+    """
+    Import what parsing and asking a model of this format takes: most of a second.
+
+    Apart from `parse`, because libraries take memory that is not the model's.
+    """
+    import_scikit_learn()
+    if format_ == "skops":
+        import_skops()
+    if format_ == "onnx":
+        import onnxruntime  # noqa: F401, PLC0415 - the purpose
+    from modelserver_runtime.engines import selection  # noqa: F401, PLC0415 - the purpose
 
 
 _PARSERS: Mapping[str, Callable[[bytes], Any]] = {
