@@ -1,11 +1,12 @@
 """R1: whatever a request is answered, the operator lives on and ends where it would have ended."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from faults.api_faults import WAYS, Campaign, Fault, matrix, sample
+from faults.measurements import spread, write
 
 SHORT = 320
 pytestmark = pytest.mark.timeout(1800)  # the first test waits for the whole campaign
@@ -26,7 +27,28 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if long:
         campaign.seconds, campaign.backoff_scale = 5.0, 1.0
     asyncio.run(campaign.run(chosen))
+    if long:
+        write("Faults of requests", _report(campaign))
     return campaign
+
+
+def _report(campaign: Campaign) -> Iterator[str]:
+    yield (
+        f"What a request was answered, {campaign.seconds:g} s long or more; seconds from the end of"
+        " the fault until all was as in an undisturbed run."
+    )
+    yield ""
+    yield "| way | faults | struck | until all was well |"
+    yield "|---|---|---|---|"
+    for way in WAYS:
+        found = [result for fault, result in campaign.results.items() if fault.way == way]
+        hits = sum(result.hits for result in found)
+        seconds = spread([result.seconds for result in found])
+        yield f"| {way} | {len(found)} | {hits} times | {seconds} |"
+    unwell = sum(bool(result.difference) for result in campaign.results.values())
+    yield ""
+    yield f"- faults: {len(campaign.results)}, of them with another end: {unwell}"
+    yield f"- operators that ended: {len(campaign.ended)}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

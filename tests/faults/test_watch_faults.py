@@ -1,9 +1,11 @@
 """R2: whatever becomes of a watch, it is taken up again, not too often and not too late."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
+from faults.measurements import write
 from faults.watch_faults import FAULTS, Campaign, Result
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole campaign
@@ -15,7 +17,26 @@ def campaign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     long = request.config.getoption("--long-campaigns")
     campaign = Campaign(tmp_path_factory.mktemp("R2"), seconds=75.0 if long else 20.0)
     asyncio.run(campaign.run([*FAULTS]))
+    if long:
+        write("Faults of watches", _report(campaign))
     return campaign
+
+
+def _report(campaign: Campaign) -> Iterator[str]:
+    yield (
+        f"Every watch of an operator at once, {campaign.seconds:g} s long; what was changed"
+        " meanwhile is healed after it."
+    )
+    yield ""
+    yield "| fault | struck | watches a second | until all was well |"
+    yield "|---|---|---|---|"
+    for fault, result in campaign.results.items():
+        pace = f"{result.watches_per_second:.2f}"
+        yield f"| {fault} | {result.hits} times | {pace} | {result.seconds:.1f} s |"
+    ended = sum(result.ended is not None for result in campaign.results.values())
+    unwell = sum(bool(result.difference) for result in campaign.results.values())
+    yield ""
+    yield f"- operators that ended: {ended}; with another end: {unwell}"
 
 
 @pytest.fixture
