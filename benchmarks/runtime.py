@@ -78,8 +78,8 @@ def main() -> int:
         bodies = models.make_bodies(Path(folder))
         for name in arguments.models:
             artifact = models.make_artifact(name, Path(folder))
-            _say(f"{name}: {rounds} rounds")
-            for _ in range(rounds):
+            for number in range(1, rounds + 1):
+                _say(f"{name}: round {number} of {rounds}")
                 _measure_once(artifact, bodies, wrk, own, figures)
     report = "\n".join(_report(figures, arguments.models, rounds, seconds))
     print(report)

@@ -47,7 +47,8 @@ def hello() -> Program:
 
 def textbook(artifact: Path) -> Program:
     """The tutorial's application with the artifact's joblib file."""
-    env = {"MODEL_PATH": str(artifact / "model.joblib")}
+    # scikit-learn warns of the threads that FastAPI calls it in, at every start.
+    env = {"MODEL_PATH": str(artifact / "model.joblib"), "PYTHONWARNINGS": "ignore"}
     return Program("textbook", _uvicorn("textbook:app"), "/health", env)
 
 
