@@ -1,4 +1,4 @@
-"""Takes out of the image what a server never runs: pip, tests, headers, sources."""
+"""Takes out of the image what a server never runs: pip, tests, headers, sources, other clouds."""
 
 import compileall
 import shutil
@@ -14,6 +14,8 @@ KEPT_TEST_FOLDERS = {
     "numpy/_core/tests",
 }  # scipy and scikit-learn import numpy.testing
 UNUSED_SUFFIXES = {".pyx", ".pxd", ".pxi", ".h", ".c", ".cpp", ".hpp", ".f", ".f90", ".a", ".pyi"}
+SERVICES = SITE_PACKAGES / "botocore" / "data"
+KEPT_SERVICES = {"s3"}
 BUILD_TOOLS = ("pip", "setuptools", "wheel")
 
 
@@ -21,18 +23,25 @@ def main() -> None:
     """Trim, then compile what is left."""
     if not (SITE_PACKAGES / "modelserver_runtime").is_dir():
         sys.exit(f"{SITE_PACKAGES} is not the runtime's own environment: nothing removed")
+    _remove_build_tools()
+    for folder in sorted(SITE_PACKAGES.rglob("*")):
+        if folder.is_dir() and folder.name in TEST_FOLDERS and not _kept(folder):
+            shutil.rmtree(folder)
+    for service in SERVICES.iterdir():  # 400 descriptions; the files beside them are for all
+        if service.is_dir() and service.name not in KEPT_SERVICES:
+            shutil.rmtree(service)
+    for file in SITE_PACKAGES.rglob("*"):
+        if file.is_file() and file.suffix in UNUSED_SUFFIXES:
+            file.unlink()
+    compileall.compile_dir(SITE_PACKAGES, quiet=2, workers=0)
+
+
+def _remove_build_tools() -> None:
     for name in BUILD_TOOLS:
         for path in SITE_PACKAGES.glob(f"{name}*"):
             shutil.rmtree(path)
         for script in (Path(sys.prefix) / "bin").glob(f"{name}*"):
             script.unlink()
-    for folder in sorted(SITE_PACKAGES.rglob("*")):
-        if folder.is_dir() and folder.name in TEST_FOLDERS and not _kept(folder):
-            shutil.rmtree(folder)
-    for file in SITE_PACKAGES.rglob("*"):
-        if file.is_file() and file.suffix in UNUSED_SUFFIXES:
-            file.unlink()
-    compileall.compile_dir(SITE_PACKAGES, quiet=2, workers=0)
 
 
 def _kept(folder: Path) -> bool:
