@@ -13,6 +13,9 @@ Of the container's memory, what loading may use.
 The rest is for what others need meanwhile: probes, the log, pages of files that the kernel counts.
 """
 
+LEAST_BYTES = 16 * 1024 * 1024
+"""Room without which nothing is tried: libraries end the process that has nothing left for them."""
+
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60  # version 1 writes the largest number of pages where there is none
 
@@ -30,6 +33,9 @@ def limited_memory(limit_bytes: int | None) -> Iterator[None]:
     them.
 
     The whole process is limited, other threads with it. Nothing is, where there is no limit.
+
+    Raises:
+        MemoryError: there is no room even to begin.
     """
     if limit_bytes is None:
         yield
@@ -37,7 +43,10 @@ def limited_memory(limit_bytes: int | None) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_DATA)
     _, resident, _, _, _, data, _ = map(int, Path("/proc/self/statm").read_text().split())
     page = os.sysconf("SC_PAGE_SIZE")
-    wanted = data * page + max(0, int(SHARE * limit_bytes) - resident * page)
+    room = int(SHARE * limit_bytes) - resident * page
+    if room < LEAST_BYTES:
+        raise MemoryError
+    wanted = data * page + room
     known = [limit for limit in (wanted, *before) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(known), before[1]))
     try:
