@@ -80,6 +80,7 @@ NO_RESTART_CURES = (
     "ModelLoadFailed",
     "ModelNotFound",
     "ModelTooLarge",
+    "SignatureInvalid",
     "UnsafeFormat",
     "VersionMismatch",
 )

@@ -49,6 +49,7 @@ RuntimeReason = Literal[
     "ModelLoadFailed",
     "ModelNotFound",
     "ModelTooLarge",
+    "SignatureInvalid",
     "UnsafeFormat",
     "VersionMismatch",
 ]
@@ -68,6 +69,7 @@ PERMANENT: Final[frozenset[Reason]] = frozenset(
         "ModelLoadFailed",
         "ModelNotFound",
         "ModelTooLarge",
+        "SignatureInvalid",
         "UnsafeFormat",
         "VersionMismatch",
     }

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -22,7 +22,14 @@ from pydantic import (
 from modelserver_runtime.errors import DigestMismatch, LoadError, ModelLoadFailed, ModelNotFound
 
 MANIFEST = "manifest.json"
-MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+MAX_MANIFEST_VALUES = 250_000
+"""
+Enough for 5,000 columns.
+
+8 MB of `{},{},…` would become 3 GB of objects and complaints in a parser that ends the process when
+there is no memory left.
+"""
 MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024
 
 Task = Literal["classification", "multilabel", "regression", "outlier-detection", "clustering"]
@@ -189,16 +196,21 @@ class Artifact:
                     _require_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
 
 
-def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
+Attest = Callable[[str, str], None]
+"""Takes a file's path in the artifact and the sha256 it has; raises unless somebody signed that."""
+
+
+def open_artifact(folder: Path, *, pinned: str | None, attest: Attest | None = None) -> Artifact:
     """
     Read the manifest of the artifact in *folder* through one open file.
 
     Args:
         folder: where the artifact lies.
         pinned: the digest it must have (`sha256:…`); None accepts any.
+        attest: is asked about the manifest before it is parsed, then about each file it lists.
 
     Raises:
-        ModelNotFound, DigestMismatch, ModelLoadFailed.
+        ModelNotFound, DigestMismatch, ModelLoadFailed, and what *attest* raises.
     """
     with _opened_below(folder, MANIFEST, limit=MAX_MANIFEST_BYTES) as opened:
         content = opened.read()
@@ -206,6 +218,12 @@ def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
     if pinned is not None and digest != pinned:
         raise DigestMismatch(
             f"the artifact in {folder} has digest {digest}, but {pinned} is pinned"
+        )
+    if attest is not None:
+        attest(MANIFEST, digest.removeprefix("sha256:"))
+    if content.count(b",") > MAX_MANIFEST_VALUES:
+        raise ModelLoadFailed(
+            f"{folder / MANIFEST} is no manifest: more than {MAX_MANIFEST_VALUES} values"
         )
     try:
         manifest = Manifest.model_validate_json(content)
@@ -215,7 +233,21 @@ def open_artifact(folder: Path, *, pinned: str | None) -> Artifact:
         raise ModelLoadFailed(
             f"{folder / MANIFEST} is no manifest: {where}: {first['msg']}"
         ) from error
+    if attest is not None:
+        for file in manifest.files:
+            attest(file.path, file.sha256)
     return Artifact(folder, manifest, digest)
+
+
+def read_beside(folder: Path, name: str, *, limit: int) -> bytes:
+    """
+    Read a file of at most *limit* bytes that is no part of the artifact.
+
+    Raises:
+        ModelNotFound, ModelLoadFailed, DigestMismatch.
+    """
+    with _opened_below(folder, name, limit=limit) as opened:
+        return opened.read()
 
 
 def _require_digest(file: File, digest: str) -> None:

@@ -9,6 +9,7 @@ code 78
   + ModelTooLarge             it does not fit into the container's memory
   + LoadTimeout               loading took longer than it may
   + DigestMismatch            these are not the bytes that were pinned
+  + SignatureInvalid          nobody whose key we have signed these bytes
   + VersionMismatch           another version than the one asked for, or made by another scikit-
   learn
   + UnsafeFormat              a format that was not allowed, or a type that could run code
@@ -78,6 +79,10 @@ class LoadTimeout(LoadError):
 
 class DigestMismatch(LoadError):
     """These are not the bytes that were pinned."""
+
+
+class SignatureInvalid(LoadError):
+    """Nobody whose key we have signed these bytes."""
 
 
 class VersionMismatch(LoadError):

@@ -34,12 +34,14 @@ from modelserver_runtime.errors import (
     ModelLoadFailed,
     ModelNotFound,
     ModelTooLarge,
+    SignatureInvalid,
     UnsafeFormat,
     VersionMismatch,
 )
 from modelserver_runtime.memory_limit import SHARE, container_memory_bytes, limited_memory
 from modelserver_runtime.model import Cost, ServedModel
 from modelserver_runtime.settings import Settings
+from modelserver_runtime.signature_check import signed_with
 
 if TYPE_CHECKING:
     from modelserver_runtime.engines.selection import Choice
@@ -141,12 +143,19 @@ def _verified(settings: Settings) -> _Verified:
     if not path.exists():
         raise ModelNotFound(f"{path} does not exist")
     if path.is_dir():
-        artifact = open_artifact(path, pinned=settings.model_digest)
+        artifact = _open(path, settings)
         return _verified_file(artifact, _allowed_file(artifact, settings), settings)
     if (path.parent / MANIFEST).exists():
-        artifact = open_artifact(path.parent, pinned=settings.model_digest)
+        artifact = _open(path.parent, settings)
         return _verified_file(artifact, _named_file(artifact, path), settings)
     return _lone_file(path, settings)
+
+
+def _open(folder: Path, settings: Settings) -> Artifact:
+    attest = None
+    if settings.signature_key_file is not None:
+        attest = signed_with(settings.signature_key_file, folder)
+    return open_artifact(folder, pinned=settings.model_digest, attest=attest)
 
 
 def _allowed_file(artifact: Artifact, settings: Settings) -> File:
@@ -228,6 +237,8 @@ def _require_framework(manifest: Manifest, format_: str) -> None:
 
 def _lone_file(path: Path, settings: Settings) -> _Verified:
     """A model file without a manifest: what is known of it is what the estimator itself can say."""
+    if settings.signature_key_file is not None:
+        raise SignatureInvalid(f"{path} has no {MANIFEST} and no signature beside it")
     format_ = _FORMAT_OF_SUFFIX.get(path.suffix)
     if format_ is None:
         raise UnsafeFormat(f"{path} ends in none of {', '.join(sorted(_FORMAT_OF_SUFFIX))}")

@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     model_digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     """Digest of the artifact (sha256 of its manifest) that must be found. Default: any."""
 
+    signature_key_file: Path | None = None
+    """Public key, with which the `model.sig` in the artifact must verify. Default: none is wanted.
+
+    PEM, of an elliptic curve (P-256, P-384, P-521): those that `model_signing sign key` signs with.
+    """
+
     model_formats: Annotated[tuple[Format, ...], NoDecode, CommaSeparated] = ("skops", "onnx")
     """Formats that may be loaded, comma separated; the first that the artifact has is taken."""
 

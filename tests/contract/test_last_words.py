@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import modelserver_make as make
 from modelserver_operator.causes import root_cause
-from runtime.process import running
+from runtime.process import BUNDLED, running
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,32 @@ def test_a_bad_certificate(tmp_path: Path) -> None:
     assert cause is not None
     assert cause.reason == "InvalidSetting"
     assert f"{chain} and {key} are no certificate and its key" in cause.message
+
+
+def test_an_artifact_that_nobody_signed(tmp_path: Path) -> None:
+    """A wanted signature that is not there ends the process, and is told."""
+    log = tmp_path / "termination-log"
+    key = tmp_path / "key.pub"
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with running(
+        signature_key_file=str(key), on_load_failure="exit", termination_log=str(log)
+    ) as process:
+        code = process.wait()
+    cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))], {})
+    want = f"1 of 1 pods: {BUNDLED} has no model.sig, and one is wanted"
+    assert (code, cause) == (78, ("SignatureInvalid", want))
+
+
+def test_a_model_too_large_for_the_container(tmp_path: Path) -> None:
+    """It is told before the kernel would kill."""
+    log = tmp_path / "termination-log"
+    with running(
+        memory_limit_bytes=str(64 * 2**20), on_load_failure="exit", termination_log=str(log)
+    ) as process:
+        code = process.wait()
+    cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))], {})
+    assert code == 78
+    assert cause is not None
+    assert cause.reason == "ModelTooLarge"
+    assert "more than 90% of 64 MiB" in cause.message
