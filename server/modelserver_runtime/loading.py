@@ -19,7 +19,6 @@ from modelserver_runtime.artifact import (
     Class,
     Feature,
     File,
-    Golden,
     Manifest,
     Output,
     Signature,
@@ -30,7 +29,6 @@ from modelserver_runtime.engines.onnx_estimator import OnnxClassifier, OnnxEstim
 from modelserver_runtime.engines.reference import reference_engine
 from modelserver_runtime.errors import (
     DigestMismatch,
-    GoldenMismatch,
     ModelLoadFailed,
     ModelNotFound,
     ModelTooLarge,
@@ -38,6 +36,7 @@ from modelserver_runtime.errors import (
     UnsafeFormat,
     VersionMismatch,
 )
+from modelserver_runtime.golden import require_golden
 from modelserver_runtime.memory_limit import SHARE, container_memory_bytes, limited_memory
 from modelserver_runtime.model import Cost, ServedModel
 from modelserver_runtime.settings import Settings
@@ -51,6 +50,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _FORMAT_OF_SUFFIX = {".skops": "skops", ".joblib": "joblib", ".onnx": "onnx"}
+_IF_VERSIONS_DIFFER = {"skops": "warn", "joblib": "refuse"}
 _NO_WORD = re.compile(r"[^A-Za-z0-9_]")
 _WARM_UP_RUNS = 20
 _LEAST_RUNS = 3
@@ -122,9 +122,11 @@ def load(settings: Settings) -> ServedModel:
 def _proven(parsed: _Parsed, settings: Settings) -> ServedModel:
     """Have the model answer what it must answer before anybody else asks it."""
     _require_shape(parsed.estimator, parsed.manifest)
-    reference = reference_engine(parsed.estimator, parsed.manifest.signature.features)
-    if parsed.manifest.golden is not None:
-        _require_golden(reference, parsed.manifest, parsed.manifest.golden)
+    golden, signature = parsed.manifest.golden, parsed.manifest.signature
+    reference = reference_engine(parsed.estimator, signature.features)
+    if golden is not None:
+        outcome = _run(lambda: reference.run(as_rows(golden.rows, signature)))
+        require_golden(outcome, parsed.manifest, golden)
     choice = _run(lambda: _choose(parsed.estimator, parsed.manifest, reference))
     return ServedModel(
         name=settings.model_name or parsed.manifest.name,
@@ -200,7 +202,7 @@ def _verified_file(artifact: Artifact, file: File, settings: Settings) -> _Verif
 def _parse(verified: _Verified, settings: Settings) -> _Parsed:
     manifest, format_ = verified.manifest, verified.format
     if manifest is not None:
-        _require_framework(manifest, format_)
+        _require_framework(manifest, format_, settings)
     estimator = formats.parse(verified.content, format_, verified.path.name)
     if manifest is None:
         manifest = _manifest_of(estimator, verified.path, settings)
@@ -218,8 +220,8 @@ def _with_classes(estimator: OnnxEstimator, manifest: Manifest) -> OnnxEstimator
     return estimator.with_classes([c.label for c in manifest.classes])
 
 
-def _require_framework(manifest: Manifest, format_: str) -> None:
-    """A pickled estimator is laid out as its scikit-learn minor version wants it."""
+def _require_framework(manifest: Manifest, format_: str, settings: Settings) -> None:
+    """An estimator is laid out as its scikit-learn minor version wants it."""
     if format_ == "onnx":
         return
     import sklearn  # noqa: PLC0415 - imported when the bytes were known to be right
@@ -228,9 +230,11 @@ def _require_framework(manifest: Manifest, format_: str) -> None:
     ours = sklearn.__version__
     if made_by is None or made_by.split(".")[:2] == ours.split(".")[:2]:
         return
-    if format_ == "joblib":
+    # A skops file names each part of an estimator, a pickle does not: what fits no more is noticed
+    # in the one, and may answer nonsense in the other.
+    if (settings.version_mismatch or _IF_VERSIONS_DIFFER[format_]) == "refuse":
         raise VersionMismatch(
-            f"the joblib file was made by scikit-learn {made_by}, but this runtime has {ours}"
+            f"the {format_} file was made by scikit-learn {made_by}, but this runtime has {ours}"
         )
     log.warning("made by another scikit-learn", made_by=made_by, runtime=ours)
 
@@ -328,38 +332,6 @@ def _are_names_of(estimator: Any, described: tuple[str, ...]) -> bool:
         described = tuple(_NO_WORD.sub("_", name) for name in described)
         names = tuple(_NO_WORD.sub("_", name) for name in names)
     return names == described
-
-
-def _require_golden(engine: Engine, manifest: Manifest, golden: Golden) -> None:
-    outcome = _run(lambda: engine.run(as_rows(golden.rows, manifest.signature)))
-    for i, want in enumerate(golden.predictions):
-        got = outcome.predictions[i].tolist()
-        if not _same(got, want, golden.tolerance):
-            raise GoldenMismatch(
-                f"golden example {i + 1} was recorded as {want}, but the model answers {got}"
-            )
-    if golden.probabilities is None:
-        return
-    want_matrix = np.asarray(golden.probabilities)
-    if outcome.probabilities is None or outcome.probabilities.shape != want_matrix.shape:
-        raise GoldenMismatch(
-            "the recorded golden probabilities have another shape than the model's"
-        )
-    off = float(np.abs(outcome.probabilities - want_matrix).max())
-    if not off <= golden.tolerance:
-        raise GoldenMismatch(
-            f"the golden probabilities are off by {off:.3g}, more than {golden.tolerance:.3g}"
-        )
-
-
-def _same(got: Any, want: Any, tolerance: float) -> bool:
-    if isinstance(want, float):
-        return isinstance(got, float | int) and abs(got - want) <= tolerance * max(1.0, abs(want))
-    if isinstance(want, list | tuple):
-        return len(got) == len(want) and all(
-            _same(g, w, tolerance) for g, w in zip(got, want, strict=True)
-        )
-    return bool(got == want)
 
 
 def as_rows(rows: Any, signature: Signature) -> Rows:

@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     model_formats: Annotated[tuple[Format, ...], NoDecode, CommaSeparated] = ("skops", "onnx")
     """Formats that may be loaded, comma separated; the first that the artifact has is taken."""
 
+    version_mismatch: Literal["warn", "refuse"] | None = None
+    """What to do with a model of another minor version of scikit-learn, as its manifest tells.
+
+    Default: `warn` for skops, `refuse` for joblib. Golden examples must be answered in any case.
+    """
+
     trust_unpinned_joblib: bool = False
     """Load a joblib file without a manifest. It can run any code: only for files of your own."""
 
