@@ -18,6 +18,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "VersionMismatch": 84,
     "UnsafeFormat": 85,
     "GoldenMismatch": 86,
+    "ModelTooLarge": 87,
 }
 """One for each way in which an artifact cannot be served, by its reason."""
 

@@ -16,9 +16,15 @@ from typing import Any
 
 from modelserver_runtime.artifact import MANIFEST, Manifest, Signature
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
-from modelserver_runtime.engines.sklearn import SklearnEngine
-from modelserver_runtime.errors import NotPackable
-from modelserver_runtime.packing.answers import classes, outputs, require_fitted, task_of
+from modelserver_runtime.engines.reference import reference_engine
+from modelserver_runtime.errors import ModelLoadFailed, NotPackable
+from modelserver_runtime.packing.answers import (
+    classes,
+    name_of,
+    outputs,
+    require_fitted,
+    task_of,
+)
 from modelserver_runtime.packing.golden import GOLDEN_ROWS, chosen_rows, golden
 from modelserver_runtime.packing.made_up import made_up_sample
 from modelserver_runtime.packing.model_files import (
@@ -35,7 +41,15 @@ __all__ = ["GOLDEN_ROWS", "Description", "ModelFile", "Sample", "pack"]
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 # What an estimator raises for rows that it cannot compute with.
-_REFUSALS = (OutOfRange, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+_REFUSALS = (
+    ModelLoadFailed,
+    OutOfRange,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,10 +151,10 @@ def _sample(estimator: Any, training: Any) -> Sample:
 
 def _answer(estimator: Any, sample: Sample, rows: Rows) -> Outcome:
     try:
-        return SklearnEngine(estimator, sample.features).run(rows)
+        return reference_engine(estimator, sample.features).run(rows)
     except _REFUSALS as error:
         raise NotPackable(
-            f"the {type(estimator).__name__} cannot answer {sample.origin}: {error}"
+            f"the {name_of(estimator)} cannot answer {sample.origin}: {error}"
         ) from error
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from modelserver_runtime.artifact import Class, Output, Task
 from modelserver_runtime.engines import Outcome
+from modelserver_runtime.engines.onnx_estimator import OnnxEstimator
 from modelserver_runtime.errors import NotPackable
 from modelserver_runtime.packing.features import type_of_kind
 
@@ -21,13 +22,13 @@ def require_fitted(estimator: Any) -> None:
     Raises:
         NotPackable.
     """
-    kind = type(estimator).__name__
+    kind = name_of(estimator)
     if not hasattr(estimator, "predict"):
         raise NotPackable(
             f"{kind} has no predict: pack an estimator, or a pipeline that ends with one"
         )
-    if not hasattr(estimator, "fit"):
-        return  # nothing of scikit-learn's
+    if isinstance(estimator, OnnxEstimator):
+        return
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -36,8 +37,16 @@ def require_fitted(estimator: Any) -> None:
         return
 
 
+def name_of(estimator: Any) -> str:
+    """What to call *estimator* in a sentence."""
+    return "ONNX model" if isinstance(estimator, OnnxEstimator) else type(estimator).__name__
+
+
 def task_of(estimator: Any, outcome: Outcome) -> Task:
     """What kind of question *estimator*, whose *outcome* is given, answers."""
+    if isinstance(estimator, OnnxEstimator):
+        numbers = outcome.predictions.dtype.kind == "f"
+        return "regression" if numbers else "classification"
     if is_outlier_detector(estimator):
         return "outlier-detection"
     if is_clusterer(estimator):
@@ -70,13 +79,12 @@ def classes(
     Raises:
         NotPackable: it does not know its classes, or has another number of them than names.
     """
-    if not is_classifier(estimator):
-        if names:
-            raise NotPackable(
-                f"class names are given, but {type(estimator).__name__} is no classifier"
-            )
-        return None
     labels = getattr(estimator, "classes_", None)
+    knows_none = isinstance(estimator, OnnxEstimator) and labels is None
+    if knows_none or not (isinstance(estimator, OnnxEstimator) or is_classifier(estimator)):
+        if names:
+            raise NotPackable(f"class names are given, but the {name_of(estimator)} has no classes")
+        return None
     if labels is None:
         raise NotPackable(
             f"{type(estimator).__name__} is a classifier without classes_, so nobody can tell which"

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from modelserver_runtime.artifact import Feature
 from modelserver_runtime.engines.inputs import parts, reads_texts
+from modelserver_runtime.engines.onnx_estimator import OnnxEstimator
 from modelserver_runtime.errors import NotPackable
+from modelserver_runtime.packing.answers import name_of
 from modelserver_runtime.packing.features import is_missing
 from modelserver_runtime.packing.sample import Sample, rows_of
 
@@ -41,6 +43,9 @@ def made_up_sample(estimator: Any, features: Sequence[Feature] | None = None) ->
         columns = {"text": _Column(texts=_texts(estimator))}
     else:
         columns = _known_columns(estimator)
+    if features is None and isinstance(estimator, OnnxEstimator):
+        types = estimator.column_types(len(columns))
+        features = [Feature(name=n, type=t) for n, t in zip(columns, types, strict=True)]
     if features is None:
         features = [column.feature(name) for name, column in columns.items()]
     drawn = {
@@ -94,7 +99,7 @@ def _known_columns(estimator: Any) -> dict[str, _Column]:
     width = getattr(estimator, "n_features_in_", None)
     if not isinstance(width, int | np.integer):
         raise NotPackable(
-            f"the {type(estimator).__name__} does not know its columns: give some of its training"
+            f"the {name_of(estimator)} does not know its columns: give some of its training"
             " rows as data"
         )
     given = getattr(estimator, "feature_names_in_", None)

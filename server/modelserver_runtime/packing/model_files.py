@@ -20,6 +20,7 @@ from modelserver_runtime.errors import NotPackable
 
 _SCHEMA = "schema.json"
 _FRAMEWORKS = ("scikit-learn", "numpy", "joblib", "skops")
+_ONNX_FRAMEWORKS = ("numpy", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def entry(path: str, content: bytes, format_: str | None = None) -> File:
 
 def framework_versions(formats: Collection[str]) -> dict[str, str]:
     """The versions that the answers may depend on."""
-    frameworks = (*_FRAMEWORKS, "onnxruntime") if "onnx" in formats else _FRAMEWORKS
+    frameworks = _ONNX_FRAMEWORKS if set(formats) == {"onnx"} else _FRAMEWORKS
     return {
         "python": platform.python_version(),
         **{framework: metadata.version(framework) for framework in frameworks},
