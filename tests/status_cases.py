@@ -81,6 +81,8 @@ NO_RESTART_CURES = (
     "ModelNotFound",
     "ModelTooLarge",
     "SignatureInvalid",
+    "SourceTooLarge",
+    "UnsafeArchive",
     "UnsafeFormat",
     "VersionMismatch",
 )
@@ -188,8 +190,9 @@ def cases() -> Iterator[Case]:
     for reason in NO_RESTART_CURES:
         facts = rolling(told_by_the_runtime(reason))
         yield Case(f"last words: {reason}", facts, "Accepted", "PodsAvailable", reason, reason)
-    facts = rolling(told_by_the_runtime("LoadTimeout"))
-    yield Case("last words: LoadTimeout", facts, "Accepted", "PodsAvailable", "LoadTimeout", go)
+    for reason in ("FetchFailed", "LoadTimeout"):
+        facts = rolling(told_by_the_runtime(reason))
+        yield Case(f"last words: {reason}", facts, "Accepted", "PodsAvailable", reason, go)
     yield Case(
         "trouble of an older template's pods",
         Facts(workload=workload(pods=[pod(of="r1", state=PODS["CrashLoop"]["status"])])),

@@ -43,6 +43,7 @@ PodReason = Literal[
 
 RuntimeReason = Literal[
     "DigestMismatch",
+    "FetchFailed",
     "GoldenMismatch",
     "InvalidSetting",
     "LoadTimeout",
@@ -50,6 +51,8 @@ RuntimeReason = Literal[
     "ModelNotFound",
     "ModelTooLarge",
     "SignatureInvalid",
+    "SourceTooLarge",
+    "UnsafeArchive",
     "UnsafeFormat",
     "VersionMismatch",
 ]
@@ -70,6 +73,8 @@ PERMANENT: Final[frozenset[Reason]] = frozenset(
         "ModelNotFound",
         "ModelTooLarge",
         "SignatureInvalid",
+        "SourceTooLarge",
+        "UnsafeArchive",
         "UnsafeFormat",
         "VersionMismatch",
     }

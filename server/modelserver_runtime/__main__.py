@@ -2,14 +2,12 @@
 
 import argparse
 import gc
-import json
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
-from modelserver_runtime import __version__
+from modelserver_runtime import __version__, last_words
 from modelserver_runtime import settings as configuration
 from modelserver_runtime.container_mode import mlflow_command
 from modelserver_runtime.errors import LoadError, LoadTimeout, SettingError
@@ -21,7 +19,6 @@ EXIT_USAGE = 64
 EXIT_MODEL = 78
 SWITCH_SECONDS = 0.0005  # the event loop waits for the worker thread no longer than this
 WATCHDOG_SECONDS = 2.0
-MESSAGE_CHARACTERS = 900  # the kubelet keeps 4096 bytes, and half an object would say nothing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +53,7 @@ def _serve(settings: Settings) -> int:
         watchdog,
         settings.load_timeout_seconds + WATCHDOG_SECONDS,
         exit_code=EXIT_MODEL,
-        last_words=_last_words(timeout.reason, str(timeout)) + "\n",
+        last_words=last_words.line(timeout.reason, str(timeout)) + "\n",
         log=settings.termination_log,
     )
 
@@ -73,29 +70,9 @@ def _serve(settings: Settings) -> int:
 
 
 def _say_why(reason: str, message: str) -> None:
-    """
-    One JSON line for the person on call, where the kubelet and `kubectl logs` find it.
-
-    The file's name comes from the environment: the settings may be what cannot be read.
-    """
-    line = _last_words(reason, message)
+    """The file's name comes from the environment: the settings may be what cannot be read."""
     (variable,) = configuration.names_of("termination_log")
-    if termination_log := os.environ.get(variable):
-        try:
-            Path(termination_log).write_text(line, encoding="utf-8")
-        except OSError as problem:
-            _report(f"{termination_log} cannot be written: {problem}", sys.stderr)
-    _report(line, sys.stderr)
-
-
-def _last_words(reason: str, message: str) -> str:
-    told = {"reason": reason, "message": message[:MESSAGE_CHARACTERS]}
-    return json.dumps(told, ensure_ascii=False)
-
-
-def _report(line: str, stream: TextIO) -> None:
-    stream.write(line + "\n")
-    stream.flush()
+    last_words.say_why(reason, message, os.environ.get(variable))
 
 
 def _limit_threads() -> None:

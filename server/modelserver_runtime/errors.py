@@ -14,6 +14,9 @@ code 78
   learn
   + UnsafeFormat              a format that was not allowed, or a type that could run code
   + GoldenMismatch            the model does not answer its own recorded examples as recorded
+  + FetchFailed               the artifact could not be brought from where it is; tried again
+  + SourceTooLarge            there is more to fetch, or to unpack, than may be
+  + UnsafeArchive             the archive is damaged, or holds what could do harm
 * NotPackable                 no artifact can be made of an estimator: told to the one who tries
 * RequestError                the client's mistake, or our being busy: told to the client, never
 logged with a stack
@@ -95,6 +98,18 @@ class UnsafeFormat(LoadError):
 
 class GoldenMismatch(LoadError):
     """The model does not answer its recorded examples as recorded."""
+
+
+class FetchFailed(LoadError):
+    """The artifact could not be brought from where it is."""
+
+
+class SourceTooLarge(LoadError):
+    """There is more to fetch, or to unpack, than may be."""
+
+
+class UnsafeArchive(LoadError):
+    """The archive is damaged, or holds what could do harm."""
 
 
 class NotPackable(Exception):

@@ -19,6 +19,9 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "UnsafeFormat": 85,
     "GoldenMismatch": 86,
     "ModelTooLarge": 87,
+    "FetchFailed": 90,
+    "SourceTooLarge": 91,
+    "UnsafeArchive": 92,
 }
 """One for each way in which an artifact cannot be served, by its reason."""
 
