@@ -4,6 +4,9 @@ from typing import Any, NamedTuple
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 BUNDLED = {"bundled": {"path": "/models/breast-cancer"}}
+HTTP = {"url": "https://models.example.com/spam-1.0.0.tar.gz"}
+S3 = {"bucket": "models", "key": "spam/1.0.0/"}
+IMAGE = {"reference": "ghcr.io/acme/spam@" + DIGEST}
 AVERAGE = {"type": "AverageValue", "averageValue": 100}
 HALF = {"type": "Utilization", "averageUtilization": 50}
 SPREAD = {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}
@@ -43,6 +46,14 @@ def _resources(**resources: Any) -> dict[str, Any]:
 
 def _volume(**claim: Any) -> dict[str, Any]:
     return model_server(model={"source": {"persistentVolumeClaim": claim}, "digest": DIGEST})
+
+
+def _http(**more: Any) -> dict[str, Any]:
+    return model_server(model={"source": {"http": HTTP | more}, "digest": DIGEST})
+
+
+def _s3(**more: Any) -> dict[str, Any]:
+    return model_server(model={"source": {"s3": S3 | more}, "digest": DIGEST})
 
 
 def _autoscaling(**autoscaling: Any) -> dict[str, Any]:
@@ -305,7 +316,7 @@ INVALID = (
         "two sources, one a volume",
         _model(source={**BUNDLED, "persistentVolumeClaim": {"claimName": "a"}}, digest=DIGEST),
         "spec.model.source",
-        "or persistentVolumeClaim (a volume)",
+        "persistentVolumeClaim (a volume), image",
     ),
     Invalid(
         "three sources",
@@ -319,6 +330,131 @@ INVALID = (
         ),
         "spec.model.source",
         "write exactly one source",
+    ),
+    *(
+        Invalid(
+            f"{source} without digest", _model(source={source: rest}), "spec.model.digest", says
+        )
+        for says in ("a model from outside the image needs its digest",)
+        for source, rest in (("image", IMAGE), ("http", HTTP), ("s3", S3))
+    ),
+    Invalid(
+        "two sources, both fetched",
+        _model(source={"http": HTTP, "s3": S3}, digest=DIGEST),
+        "spec.model.source",
+        "http (an archive behind a URL) or s3 (objects in a bucket)",
+    ),
+    *(
+        Invalid(
+            f"URL {url!r}",
+            _http(url=url),
+            "spec.model.source.http.url",
+            "must be the http or https address of an archive",
+        )
+        for url in (
+            "",
+            "spam.tar.gz",
+            "ftp://example.com/spam.tar",
+            "file:///etc/passwd",
+            "https://",
+            "https:///spam.tar",
+            "https://ada:secret@example.com/spam.tar",
+            "https://example.com/a spam.tar",
+            "https://example.com/spam.tar#top",
+            "https://example.com?spam",
+            "https://-example.com/spam.tar",
+            "https://example.com/spåm.tar",
+        )
+    ),
+    Invalid(
+        "URL too long",
+        _http(url="https://example.com/" + "s" * 2048),
+        "spec.model.source.http.url",
+        "may not be",
+        cel=False,
+    ),
+    Invalid(
+        "a fetch of nothing",
+        _http(maxBytes=0),
+        "spec.model.source.http.maxBytes",
+        "greater than or equal to 1024",
+        cel=False,
+    ),
+    Invalid(
+        "a fetch without time",
+        _http(timeoutSeconds=0),
+        "spec.model.source.http.timeoutSeconds",
+        "greater than or equal to 1",
+        cel=False,
+    ),
+    Invalid(
+        "authorities without a key",
+        _http(caBundle={"configMap": {"name": "authorities"}}),
+        "spec.model.source.http.caBundle.configMap.key",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "credentials of another namespace",
+        _s3(credentialsSecret={"name": "kitchen/store"}),
+        "spec.model.source.s3.credentialsSecret.name",
+        "must be the name of an object in this namespace",
+    ),
+    *(
+        Invalid(
+            f"bucket {bucket!r}",
+            _s3(bucket=bucket),
+            "spec.model.source.s3.bucket",
+            "must be the name of a bucket",
+        )
+        for bucket in ("", "ab", "Models", "models/spam", "-models")
+    ),
+    *(
+        Invalid(f"key {key!r}", _s3(key=key), "spec.model.source.s3.key", "must be the key of an")
+        for key in ("", "/spam.tar", "../spam.tar", "spam//eggs.tar", "spam/../eggs", "a b", "s?x")
+    ),
+    *(
+        Invalid(
+            f"endpoint {endpoint!r}",
+            _s3(endpoint=endpoint),
+            "spec.model.source.s3.endpoint",
+            "must be the http or https address of the store without a path",
+        )
+        for endpoint in ("", "minio:9000", "https://minio/models", "https://a:b@minio")
+    ),
+    Invalid(
+        "a region with a slash",
+        _s3(region="eu/central"),
+        "spec.model.source.s3.region",
+        "must be a region such as eu-central-1",
+    ),
+    *(
+        Invalid(
+            f"image source {reference!r}",
+            _model(source={"image": {"reference": reference}}, digest=DIGEST),
+            "spec.model.source.image.reference",
+            "must be an image pinned by its digest",
+        )
+        for reference in ("", "ghcr.io/acme/spam:1", "@" + DIGEST, "a b@" + DIGEST, "spam@sha256:1")
+    ),
+    Invalid(
+        "a folder that leads out of the image",
+        _model(source={"image": IMAGE | {"path": "../etc"}}, digest=DIGEST),
+        "spec.model.source.image.path",
+        "must be a folder inside the volume",
+    ),
+    Invalid(
+        "a signature by nobody",
+        _model(signature={}),
+        "spec.model.signature.publicKey",
+        "Required",
+        cel=False,
+    ),
+    Invalid(
+        "a public key that is a path",
+        _model(signature={"publicKey": {"configMap": {"name": "keys", "key": "a/b"}}}),
+        "spec.model.signature.publicKey.configMap.key",
+        "must be a key of a Secret or a ConfigMap",
     ),
     Invalid(
         "fixed and autoscaled",
@@ -980,6 +1116,32 @@ VALID = {
     "a device": _resources(limits={"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}),
     "a volume": _volume(claimName="models.team-a"),
     "a folder of a volume": _volume(claimName="models", path="breast-cancer/1.0.0"),
+    "an image": model_server(
+        model={"source": {"image": IMAGE | {"path": "models/spam"}}, "digest": DIGEST}
+    ),
+    "a URL": _http(),
+    "a URL with everything": _http(
+        url="http://[fd00::1]:8080/~a/spam.zip?X-Amz-Signature=a%2Fb&c='$(HOME)\"\\",
+        maxBytes=68_719_476_736,
+        timeoutSeconds=86_400,
+        caBundle={"configMap": {"name": "authorities", "key": "root.pem"}},
+        credentialsSecret={"name": "web"},
+    ),
+    "a bucket": _s3(),
+    "a bucket with everything": _s3(
+        bucket="my.models-1",
+        key="a_b/c=1/spam@2.tar.gz",
+        endpoint="http://minio.store.svc:9000/",
+        region="eu-central-1",
+        pathStyle=True,
+        maxBytes=1024,
+        timeoutSeconds=1,
+        caBundle={"configMap": {"name": "authorities", "key": "root.pem"}},
+        credentialsSecret={"name": "store"},
+    ),
+    "a signature": _model(
+        signature={"publicKey": {"configMap": {"name": "keys", "key": "release.pub"}}}
+    ),
     "CPU in percent": _autoscaling(targetCPUUtilizationPercentage=250),
     "the CPU limit is the request": model_server(
         autoscaling={"maxReplicas": 5}, resources={"limits": {"cpu": 1}}

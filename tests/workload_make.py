@@ -92,6 +92,15 @@ def pod(uid: str = "p1", *, of: str = NEWEST, ready: bool = False, **container: 
     return body
 
 
+def fetching(uid: str = "p1", **init: Any) -> Body:
+    """Build a pod whose init container `fetch` has the states *init*; the runtime waits for it."""
+    body = pod(uid, ready=False, state={"waiting": {"reason": "PodInitializing"}})
+    body["status"]["phase"] = "Pending"
+    statuses = [{"name": "fetch", "image": "localhost/x:1", "ready": False, **init}]
+    body["status"]["initContainerStatuses"] = statuses
+    return body
+
+
 def creating(uid: str = "p1") -> Body:
     """Build a pod whose container has not started."""
     return pod(uid, state={"waiting": {"reason": "ContainerCreating"}})

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from modelserver_operator import lenient
+from modelserver_operator import labels, lenient
 from modelserver_operator.reasons import PERMANENT, Cause, is_runtime_reason
 from modelserver_operator.sentences import lasting, sentence
 
@@ -84,7 +84,14 @@ def silence_of(pod: Body) -> Silence | None:
     if lenient.condition(pod, "PodScheduled").get("status") != "True":
         return None  # no kubelet knows of it
     unready = [c for c in _containers(pod) if c.get("ready") is not True]
+    if unready and _is_fetching(unready[0]):
+        return None  # that takes its time; when it fails, it says so itself
     return _silence_of_container(unready[0]) if unready else "creating"
+
+
+def _is_fetching(container: Body) -> bool:
+    is_fetch = container.get("name") == labels.FETCH_CONTAINER
+    return is_fetch and "running" in lenient.mapping(container, "state")
 
 
 def _silence_of_container(container: Body) -> Silence:
@@ -96,11 +103,18 @@ def _silence_of_container(container: Body) -> Silence:
 
 
 def _containers(pod: Body) -> list[Body]:
+    """List those that start the pod, and have not done so, before those that serve."""
     status = lenient.mapping(pod, "status")
+    first = lenient.entries(status, "initContainerStatuses")
     return [
-        *lenient.entries(status, "initContainerStatuses"),
+        *(c for c in first if not _is_done(c)),
         *lenient.entries(status, "containerStatuses"),
     ]
+
+
+def _is_done(init_container: Body) -> bool:
+    """Whether it has ended well; how often it had failed before is of no interest any more."""
+    return lenient.mapping(init_container, "state", "terminated").get("exitCode") == 0
 
 
 def _heard_of(pod: Body, heard: Mapping[Silence, Cause]) -> Cause | None:

@@ -21,6 +21,9 @@ ADOPT: Final = "modelserver.dev/adopt"
 RESOLVED_IMAGE: Final = "modelserver.dev/resolved-image"
 SUSPENDED: Final = "modelserver.dev/suspended"
 
+FETCH_CONTAINER: Final = "fetch"
+"""The init container of a pod whose model comes over the network."""
+
 OURS: Final = f"{MANAGED_BY}={FIELD_MANAGER}"
 """Selects everything made for any ModelServer: children, ReplicaSets and pods."""
 

@@ -9,7 +9,7 @@ import workload_make
 from modelserver_operator import causes
 from modelserver_operator.causes import silence_of
 from modelserver_operator.reasons import Cause
-from workload_make import creating, evicted, running, unschedulable, waiting
+from workload_make import creating, evicted, fetching, running, unschedulable, waiting
 
 
 def root_cause(pods, heard=None):
@@ -240,3 +240,60 @@ def test_pods_with_the_same_trouble_are_counted_together_whatever_their_words():
     ]
     words = "container runtime exited with code 1: ImportError: x"
     assert root_cause(pods) == Cause("CrashLoop", f"3 of 4 pods: {words}")
+
+
+FAILED = '{"reason": "FetchFailed", "message": "http://store/m.tar: it answers 503"}'
+RUNS = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+BACKS_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+DONE = make.ended("", code=0, reason="Completed")
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        pytest.param({"state": make.ended(FAILED, code=69)}, id="it has just failed"),
+        pytest.param({"state": BACKS_OFF, "lastState": make.ended(FAILED)}, id="it backs off"),
+        pytest.param({"state": RUNS, "lastState": make.ended(FAILED)}, id="it tries again"),
+    ],
+)
+def test_a_fetch_that_fails_says_the_same_for_as_long_as_it_does(states):
+    """Its container comes and goes meanwhile."""
+    want = Cause("FetchFailed", "1 of 1 pods: http://store/m.tar: it answers 503")
+    assert root_cause([fetching(**states)]) == want
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        pytest.param({"state": RUNS, "restartCount": 0, "started": True}, id="at first"),
+        pytest.param({"state": RUNS, "restartCount": 3, "started": True}, id="once more"),
+    ],
+)
+def test_a_fetch_that_runs_is_no_trouble_and_nobody_is_asked_about_it(states):
+    """A large model takes its time; no probe looks at a container that fetches."""
+    pod = fetching(**states)
+    assert root_cause([pod]) is None
+    assert silence_of(pod) is None
+
+
+def test_a_fetch_that_waits_for_a_volume_is_a_pod_that_is_being_created():
+    """The kubelet's Events say which Secret is missing."""
+    pod = fetching(state={"waiting": {"reason": "PodInitializing"}})
+    assert silence_of(pod) == "creating"
+
+
+def test_a_fetch_that_had_failed_and_was_done_then_is_forgotten():
+    """What is at work now is the runtime."""
+    pod = fetching(state=DONE, lastState=make.ended(FAILED), ready=True)
+    assert root_cause([pod]) is None
+    pod["status"]["containerStatuses"][0] |= {"state": RUNS, "started": False}
+    assert silence_of(pod) == "starting"
+
+
+def test_a_fetch_that_is_killed_for_its_memory_is_named():
+    """It has the limit of the runtime."""
+    killed = make.ended("", code=137, reason="OOMKilled")
+    cause = root_cause([fetching(state=BACKS_OFF, lastState=killed)])
+    assert cause is not None
+    assert cause.reason == "OutOfMemory"
+    assert "container fetch was killed by the kernel" in cause.message

@@ -65,18 +65,46 @@ def test_without_a_prometheus_nobody_is_let_in_for_it():
     ]
 
 
-@pytest.mark.parametrize("source", ["bundled", "configMap", "persistentVolumeClaim"])
+@pytest.mark.parametrize("source", ["bundled", "configMap", "persistentVolumeClaim", "image"])
 def test_nothing_goes_out_where_the_source_needs_no_network(source):
     """The kubelet brings it; not even a name is looked up."""
     sources = {
         "bundled": {"path": "/models/a"},
         "configMap": {"name": "a"},
         "persistentVolumeClaim": {"claimName": "a"},
+        "image": {"reference": "a@sha256:" + "0" * 64},
     }
     model = {"source": {source: sources[source]}, "digest": "sha256:" + "0" * 64}
     found = policy(model=model)
     assert found["policyTypes"] == ["Ingress", "Egress"]
     assert found["egress"] == []  # written, so that a rule of somebody else is a difference
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param({"http": {"url": "http://store:8080/m.tar"}}, id="http"),
+        pytest.param({"s3": {"bucket": "models", "key": "m/"}}, id="s3"),
+    ],
+)
+def test_a_fetch_goes_out_but_not_to_the_cloud_that_runs_the_node(source):
+    """Any port: a policy sees that of a pod, and not that of the Service in the URL."""
+    names, store = policy(model={"source": source, "digest": "sha256:" + "0" * 64})["egress"]
+    assert names == {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    assert store["ports"] == [{"protocol": "TCP"}]
+    assert store["to"] == [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128", "fe80::/10"]}},
+        {"namespaceSelector": {}},
+    ]
+
+
+def test_a_users_egress_takes_the_place_of_what_a_fetch_needs():
+    """Whoever writes it knows where the source is."""
+    model = {"source": {"http": {"url": "http://a/m"}}, "digest": "sha256:" + "0" * 64}
+    only = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
+    assert policy({"egress": only}, model=model)["egress"] == only
+    assert policy({"egress": []}, model=model)["egress"] == []
 
 
 def test_a_users_egress_is_what_goes_out():

@@ -121,18 +121,21 @@ def test_pods_have_no_way_into_the_api_server():
     assert pod()["serviceAccountName"] == "web"
 
 
-@pytest.mark.parametrize("spec", make.SPECS.values(), ids=make.SPECS)
+FETCHED = {"model": {"source": {"http": {"url": "http://a/m.tar"}}, "digest": DIGEST}}
+
+
+@pytest.mark.parametrize("spec", [*make.SPECS.values(), FETCHED], ids=[*make.SPECS, "fetched"])
 def test_pods_keep_to_the_restricted_standard(spec):
     """Whatever the spec says."""
     body = pod(**spec)
-    (container,) = body["containers"]
     assert body["securityContext"]["runAsNonRoot"] is True
     assert body["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for container in body["containers"] + body.get("initContainers", []):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     allowed = {"emptyDir", "configMap", "persistentVolumeClaim", "secret"}
     assert all(volume.keys() - {"name"} <= allowed for volume in body["volumes"])
     assert not {"hostNetwork", "hostPID", "hostIPC"} & body.keys()
@@ -156,6 +159,24 @@ def test_pods_keep_to_the_restricted_standard(spec):
             "/model/a/1",
             {"persistentVolumeClaim": {"claimName": "m", "readOnly": True}},
             id="a folder of a volume",
+        ),
+        pytest.param(
+            {"image": {"reference": f"ghcr.io/a/m@{DIGEST}"}},
+            "/model",
+            {"image": {"reference": f"ghcr.io/a/m@{DIGEST}", "pullPolicy": "IfNotPresent"}},
+            id="an image",
+        ),
+        pytest.param(
+            {"image": {"reference": f"a@{DIGEST}", "path": "m/1"}},
+            "/model/m/1",
+            {"image": {"reference": f"a@{DIGEST}", "pullPolicy": "IfNotPresent"}},
+            id="a folder of an image",
+        ),
+        pytest.param(
+            {"http": {"url": "http://a/m.tar", "maxBytes": 1024}},
+            "/model/artifact",
+            {"emptyDir": {"sizeLimit": "66Mi"}},
+            id="fetched",
         ),
     ],
 )

@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from modelserver_operator.api.reference import ObjectName
+from modelserver_operator.api.signature import Signature
+from modelserver_operator.api.source import ModelSource
 from modelserver_operator.api.wire import ListType, Rule, WhenAbsent, Wire, pattern
 
 Format = Literal["skops", "onnx", "joblib"]
@@ -39,78 +40,6 @@ Digest = Annotated[
         " the artifact",
     ),
 ]
-
-
-class BundledSource(Wire):
-    """A model that is part of the runtime image."""
-
-    path: Annotated[
-        str,
-        Field(max_length=512),
-        pattern(
-            r"/models(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)+",
-            "must be a folder below /models inside the image, written without '..' and without a"
-            " slash at the end, such as /models/breast-cancer",
-        ),
-    ]
-    """Folder of the artifact inside the image, below `/models`."""
-
-
-class ConfigMapSource(Wire):
-    """A small model, at most 1 MiB, in the `binaryData` of a ConfigMap."""
-
-    name: ObjectName
-    """ConfigMap in the namespace of the ModelServer, with one key for each file of the artifact."""
-
-
-class PersistentVolumeClaimSource(Wire):
-    """A model on a volume, which the pods mount read-only."""
-
-    claim_name: ObjectName
-    """PersistentVolumeClaim in the namespace of the ModelServer."""
-
-    path: Annotated[
-        Annotated[
-            str,
-            Field(max_length=512),
-            pattern(
-                r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)*",
-                "must be a folder inside the volume, written without '..' and without a slash at"
-                " either end, such as models/breast-cancer",
-            ),
-        ]
-        | None,
-        WhenAbsent("the volume's root"),
-    ] = None
-    """Folder of the artifact inside the volume."""
-
-
-class ModelSource(Wire):
-    """Where the artifact comes from: exactly one of the fields."""
-
-    rules: ClassVar = (
-        Rule(
-            cel="[has(self.bundled), has(self.configMap), has(self.persistentVolumeClaim)]"
-            ".exists_one(given, given)",
-            holds=lambda self: len(self.given) == 1,
-            message="write exactly one source: bundled (a folder of the runtime image),"
-            " configMap (a model of at most 1 MiB) or persistentVolumeClaim (a volume)",
-        ),
-    )
-
-    bundled: BundledSource | None = None
-    """A folder of the runtime image."""
-
-    config_map: ConfigMapSource | None = None
-    """A ConfigMap that holds the files. Needs `digest`."""
-
-    persistent_volume_claim: PersistentVolumeClaimSource | None = None
-    """A volume that holds the files. Needs `digest`."""
-
-    @property
-    def given(self) -> frozenset[str]:
-        """Names of the sources that were written."""
-        return frozenset(name for name, source in self if source is not None)
 
 
 class Model(Wire):
@@ -170,4 +99,12 @@ class Model(Wire):
     Formats that may be loaded, the most wanted first: the first that the artifact has is taken.
 
     `joblib` must be named and needs `digest`, because loading it can run any code.
+    """
+
+    signature: Annotated[Signature | None, WhenAbsent("not checked")] = None
+    """
+    A signature that the artifact must have, made with model-signing.
+
+    It says who made the artifact, where the digest says what it is. A pod that finds none, or one
+    by another key, does not start.
     """

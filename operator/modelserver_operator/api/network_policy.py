@@ -45,6 +45,8 @@ class NetworkPolicy(Wire):
     egress: Annotated[
         Annotated[tuple[EgressRule, ...], Field(max_length=32)] | None,
         ListType("atomic"),
-        WhenAbsent("nothing: no source of a model needs the network"),
+        WhenAbsent(
+            "nothing; with a source of http or s3 DNS, and TCP to anywhere but link-local addresses"
+        ),
     ] = None
     """What the pods may reach, as in networking.k8s.io/v1."""

@@ -39,7 +39,7 @@ Key = Annotated[
     Field(max_length=253),
     pattern(
         r"[-._a-zA-Z0-9]*[-_a-zA-Z0-9][-._a-zA-Z0-9]*",
-        "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+        "must be a key of a Secret or a ConfigMap: letters, digits, '-', '_' and '.'",
     ),
 ]
 
@@ -49,6 +49,16 @@ class SecretKey(Wire):
 
     name: ObjectName
     """Name of the Secret."""
+
+    key: Key
+    """Key whose value is taken."""
+
+
+class ConfigMapKey(Wire):
+    """One value of a ConfigMap in the namespace of the ModelServer."""
+
+    name: ObjectName
+    """Name of the ConfigMap."""
 
     key: Key
     """Key whose value is taken."""

@@ -14,12 +14,10 @@ from kubernetes.utils.quantity import parse_quantity
 
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
+from modelserver_operator.children.modelvolume import model_path
+from modelserver_operator.children.mountedfiles import mounted_files
 from modelserver_operator.children.resources import effective_resources
-from modelserver_operator.children.secretfiles import secret_files
 from modelserver_operator.children.surroundings import Surroundings
-
-MODEL_MOUNT: Final = "/model"
-"""Where a model that is not part of the image is mounted."""
 
 TERMINATION_LOG: Final = "/dev/termination-log"
 
@@ -68,9 +66,9 @@ def runtime_environment(server: ModelServer) -> dict[str, str]:
 
 
 def _access(server: ModelServer) -> dict[str, str]:
-    """Who may ask, from which pages and how often; a Secret is named by the files it becomes."""
+    """Who may ask, how, and who must have signed; what is mounted is named by its files."""
     environment: dict[str, str] = {}
-    for files in secret_files(server):
+    for files in mounted_files(server):
         environment |= files.environment()
     cors, rate_limit = server.spec.server.cors, server.spec.server.rate_limit
     if cors is not None:
@@ -81,17 +79,6 @@ def _access(server: ModelServer) -> dict[str, str]:
         if rate_limit.trusted_proxies:
             environment["MODELSERVER_TRUSTED_PROXIES"] = ",".join(rate_limit.trusted_proxies)
     return environment
-
-
-def model_path(server: ModelServer) -> str:
-    """Where the runtime finds the artifact."""
-    source = server.spec.model.source
-    if source.bundled is not None:
-        return source.bundled.path
-    claim = source.persistent_volume_claim
-    if claim is not None and claim.path:
-        return f"{MODEL_MOUNT}/{claim.path}"
-    return MODEL_MOUNT
 
 
 def _thread_pools(server: ModelServer) -> dict[str, str]:

@@ -36,9 +36,7 @@ def desired_network_policy(
             "podSelector": {"matchLabels": {labels.NAME: server.name}},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": _ingress(server, surroundings.prometheus_namespace),
-            # Without a rule nothing goes out: no source of a model needs the network. The empty
-            # list is written all the same, or a rule that somebody adds would be left to stand.
-            "egress": copy.deepcopy(list(policy.egress or ())),
+            "egress": _egress(server),
         },
     }
 
@@ -58,6 +56,27 @@ def _ingress(server: ModelServer, prometheus_namespace: str) -> list[dict[str, A
         prometheus = {"namespaceSelector": name}
         rules.append({"ports": [_tcp(metrics_port or PORT)], "from": [prometheus]})
     return rules
+
+
+def _egress(server: ModelServer) -> list[dict[str, Any]]:
+    """
+    Let out what fetches the model, and else nothing.
+
+    The empty list is written all the same, or a rule that somebody adds would be left to stand.
+    """
+    given = server.spec.network_policy.egress
+    if given is not None:
+        return copy.deepcopy(list(given))
+    if server.spec.model.source.fetched is None:
+        return []
+    # A name service may have an address of the node's own, such as 169.254.20.10.
+    names = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    everywhere = [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128", "fe80::/10"]}},
+        {"namespaceSelector": {}},  # some network plugins take no pod for an address
+    ]
+    return [names, {"to": everywhere, "ports": [{"protocol": "TCP"}]}]
 
 
 def _tcp(port: int) -> dict[str, Any]:

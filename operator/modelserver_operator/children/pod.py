@@ -7,8 +7,11 @@ from typing import Any, Final
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import configmap
+from modelserver_operator.children.fetch import fetch_containers, fetch_files
+from modelserver_operator.children.modelvolume import model_mounts, model_volumes
+from modelserver_operator.children.mountedfiles import mounted_files
 from modelserver_operator.children.resources import effective_resources
-from modelserver_operator.children.secretfiles import secret_files
+from modelserver_operator.children.restricted import container_security
 
 PORT: Final = 8000
 CONTAINER: Final = "runtime"
@@ -38,6 +41,7 @@ def pod_template(server: ModelServer, image: str) -> dict[str, Any]:
                 "fsGroup": USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
+            **_init_containers(server, image),
             "containers": [_runtime(server, image)],
             "volumes": _volumes(server),
             **_pull_secrets(server),
@@ -78,11 +82,7 @@ def _runtime(server: ModelServer, image: str) -> dict[str, Any]:
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "terminationMessagePath": configmap.TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": _mounts(server),
     }
 
@@ -168,21 +168,18 @@ def _pods_of(server: ModelServer) -> dict[str, Any]:
 
 def _volumes(server: ModelServer) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
-    source = server.spec.model.source
-    if source.config_map is not None:
-        volumes.append({"name": "model", "configMap": {"name": source.config_map.name}})
-    if source.persistent_volume_claim is not None:
-        # Read-only for the kubelet too: it would else hand every file to fsGroup at each start.
-        claim = {"claimName": source.persistent_volume_claim.claim_name, "readOnly": True}
-        volumes.append({"name": "model", "persistentVolumeClaim": claim})
-    return volumes + [files.as_volume() for files in secret_files(server)]
+    files = [*mounted_files(server), *fetch_files(server)]
+    return volumes + model_volumes(server) + [each.as_volume() for each in files]
 
 
 def _mounts(server: ModelServer) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - in the pod
-    if server.spec.model.source.bundled is None:
-        mounts.append({"name": "model", "mountPath": configmap.MODEL_MOUNT, "readOnly": True})
-    return mounts + [files.as_mount() for files in secret_files(server)]
+    return mounts + model_mounts(server) + [files.as_mount() for files in mounted_files(server)]
+
+
+def _init_containers(server: ModelServer, image: str) -> dict[str, Any]:
+    containers = fetch_containers(server, image)
+    return {"initContainers": containers} if containers else {}
 
 
 def _pull_secrets(server: ModelServer) -> dict[str, Any]:

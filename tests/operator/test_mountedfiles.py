@@ -1,4 +1,4 @@
-"""What pods have out of Secrets: mounted by the kubelet, and taken up when it changes."""
+"""What pods have out of Secrets and ConfigMaps: mounted by the kubelet, and taken up anew."""
 
 from typing import Any
 
