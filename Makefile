@@ -29,7 +29,7 @@ static: setup ## generated files, format, lint, types, import contracts
 test-unit: setup ## every test that needs neither a cluster nor other programs
 	@$(VENV)/pytest -m "not cluster and not programs"
 
-test-programs: setup ## the tests beside a browser, Prometheus and MLflow; fetches what is missing
+test-programs: setup ## the tests beside a browser, Prometheus, MLflow and an S3 server; fetches what is missing
 	@$(STEP) "programs for tests" scripts/test-programs
 	@$(VENV)/pytest -m programs -v
 

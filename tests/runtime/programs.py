@@ -16,7 +16,7 @@ START_SECONDS = 240.0
 
 @cache
 def program(name: str) -> str:
-    """Path of CHROMIUM, CHROMEDRIVER, PROMETHEUS or MLFLOW; fetched if it is not there yet."""
+    """Path of CHROMIUM, CHROMEDRIVER, PROMETHEUS, S3_SERVER or MLFLOW; fetched if need be."""
     done = subprocess.run(
         [ROOT / "scripts" / "test-programs"], capture_output=True, text=True, check=False
     )

@@ -209,5 +209,5 @@ def _of_answer(error: ClientError, key: str) -> Exception:
     if status in _PASSING:
         return Interrupted(f"the server answers {status} {code}")
     meaning = _MEANINGS.get(code)
-    what = f"{key}: the server answers {code or status}"
+    what = f"the server answers {code or status} for {key}"
     return FetchFailed(what + (f": {meaning}" if meaning else ""))
