@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from modelserver_runtime import __version__
-from modelserver_runtime.commands import digest, inspect, manifest, pack, serve, verify
+from modelserver_runtime.commands import digest, fetch, inspect, manifest, pack, serve, verify
 from modelserver_runtime.commands.exit_codes import EPILOG, exit_code
 from modelserver_runtime.commands.terminal import quiet_logs, say_why
 from modelserver_runtime.errors import LoadError, NotPackable, SettingError
@@ -29,6 +29,7 @@ app.command()(pack.pack)
 app.command(epilog=EPILOG)(verify.verify)
 app.command()(inspect.inspect)
 app.command()(digest.digest)
+app.command()(fetch.fetch)
 app.command()(serve.serve)
 app.command()(manifest.manifest)
 
