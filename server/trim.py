@@ -1,4 +1,4 @@
-"""Takes out of the image what a server never runs: pip, tests, headers, sources, other clouds."""
+"""Takes out of the image what a server never runs: pip, tests, headers, sources."""
 
 import compileall
 import shutil
@@ -14,8 +14,7 @@ KEPT_TEST_FOLDERS = {
     "numpy/_core/tests",
 }  # scipy and scikit-learn import numpy.testing
 UNUSED_SUFFIXES = {".pyx", ".pxd", ".pxi", ".h", ".c", ".cpp", ".hpp", ".f", ".f90", ".a", ".pyi"}
-SERVICES = SITE_PACKAGES / "botocore" / "data"
-KEPT_SERVICES = {"s3"}
+AWS_SERVICES = {"s3", "sts", "sso", "sso-oidc"}  # the store, and who may give credentials for it
 BUILD_TOOLS = ("pip", "setuptools", "wheel")
 
 
@@ -23,25 +22,24 @@ def main() -> None:
     """Trim, then compile what is left."""
     if not (SITE_PACKAGES / "modelserver_runtime").is_dir():
         sys.exit(f"{SITE_PACKAGES} is not the runtime's own environment: nothing removed")
-    _remove_build_tools()
+    for name in BUILD_TOOLS:
+        for path in SITE_PACKAGES.glob(f"{name}*"):
+            shutil.rmtree(path)
+        for script in (Path(sys.prefix) / "bin").glob(f"{name}*"):
+            script.unlink()
     for folder in sorted(SITE_PACKAGES.rglob("*")):
         if folder.is_dir() and folder.name in TEST_FOLDERS and not _kept(folder):
             shutil.rmtree(folder)
-    for service in SERVICES.iterdir():  # 400 descriptions; the files beside them are for all
-        if service.is_dir() and service.name not in KEPT_SERVICES:
-            shutil.rmtree(service)
+    for folder in filter(_is_of_another_service, (SITE_PACKAGES / "botocore" / "data").iterdir()):
+        shutil.rmtree(folder)
     for file in SITE_PACKAGES.rglob("*"):
         if file.is_file() and file.suffix in UNUSED_SUFFIXES:
             file.unlink()
     compileall.compile_dir(SITE_PACKAGES, quiet=2, workers=0)
 
 
-def _remove_build_tools() -> None:
-    for name in BUILD_TOOLS:
-        for path in SITE_PACKAGES.glob(f"{name}*"):
-            shutil.rmtree(path)
-        for script in (Path(sys.prefix) / "bin").glob(f"{name}*"):
-            script.unlink()
+def _is_of_another_service(described: Path) -> bool:
+    return described.is_dir() and described.name not in AWS_SERVICES
 
 
 def _kept(folder: Path) -> bool:

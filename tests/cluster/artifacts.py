@@ -44,6 +44,15 @@ def with_other_examples() -> Files:
     return _with_manifest(change)
 
 
+def with_another_description() -> Files:
+    """Be another artifact of the same model, which answers as the bundled one."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["description"] = "the same once more"
+
+    return _with_manifest(change)
+
+
 def with_joblib_only() -> Files:
     """Have no model file but the one that can run any code."""
 

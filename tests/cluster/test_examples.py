@@ -14,7 +14,10 @@ import pytest
 import yaml
 from cluster_access import ROOT, Cluster, installed_image, post
 from load import ROW
+from model_stores import stores
 from nodes import nodes
+
+from runtime.archive_make import ARTIFACT, tar
 
 pytestmark = pytest.mark.cluster
 
@@ -96,10 +99,28 @@ def a_pool_and_an_image(cluster: Cluster, _namespace: str) -> Iterator[None]:
             cluster.run("docker", "exec", node, "ctr", "-n", "k8s.io", "images", "rm", image)
 
 
+@contextlib.contextmanager
+def a_web_server(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """A server with the archive, a certificate by an authority of its own, and one reader."""
+    with stores(cluster, namespace) as found:
+        found.upload({"breast-cancer-1.0.0.tar.gz": tar(kind="gz", below="./")})
+        yield
+
+
+@contextlib.contextmanager
+def a_bucket(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """A store with the files of the artifact."""
+    with stores(cluster, namespace) as found:
+        found.put({f"breast-cancer/1.0.0/{name}": body for name, body in ARTIFACT.items()})
+        yield
+
+
 BEFORE: dict[str, Before] = {
     "breast-cancer.yaml": nothing,
     "diabetes.yaml": nothing,
     "from-configmap.yaml": a_config_map,
+    "from-http.yaml": a_web_server,
+    "from-s3.yaml": a_bucket,
     "from-volume.yaml": a_volume,
     "private.yaml": a_pool_and_an_image,
     "production.yaml": nothing,
