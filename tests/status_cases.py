@@ -190,6 +190,9 @@ def cases() -> Iterator[Case]:
     for reason in NO_RESTART_CURES:
         facts = rolling(told_by_the_runtime(reason))
         yield Case(f"last words: {reason}", facts, "Accepted", "PodsAvailable", reason, reason)
+    reason = "ImageVolumeUnsupported"
+    facts = rolling(waiting("CreateContainerError", 'failed to mkdir "": mkdir : no such file'))
+    yield Case("no image volumes here", facts, "Accepted", "PodsAvailable", reason, reason)
     for reason in ("FetchFailed", "LoadTimeout"):
         facts = rolling(told_by_the_runtime(reason))
         yield Case(f"last words: {reason}", facts, "Accepted", "PodsAvailable", reason, go)

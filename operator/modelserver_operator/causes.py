@@ -38,6 +38,8 @@ _PULL_PREFIX: Final = re.compile(
     r'^(Back-off pulling image "[^"]*"[:,]?\s*)?(ErrImagePull:\s*)?(rpc error: code = \w+ desc = )?'
 )
 _PULLED_IMAGE: Final = re.compile(r'^Back-off pulling image "([^"]*)"')
+_NO_IMAGE_VOLUMES: Final = 'failed to mkdir ""'
+"""What containerd before 2.1 says of an image volume: to it that is a folder without a name."""
 _PREEMPTION: Final = re.compile(r"\s*preemption: .*$", re.DOTALL)
 _CUT_OFF: Final = re.compile(r'^\{"reason": "([A-Za-z]+)", "message": "(.*)$', re.DOTALL)
 
@@ -159,6 +161,11 @@ def _of_container(container: Body, pod_name: str) -> Iterator[Cause]:
         yield Cause("ImagePullFailed", sentence(f"{image}: {told or 'cannot be pulled'}"))
     for ended in _ends(container):
         yield _of_end(where, ended, pod_name)
+    if _NO_IMAGE_VOLUMES in words:
+        yield Cause(
+            "ImageVolumeUnsupported",
+            "the node's container runtime has no image volumes: containerd has them from 2.1 on",
+        )
     if reason not in _NO_TROUBLE:  # also what a newer kubelet calls it
         told = lasting(words, pod_name) or reason
         yield Cause("ContainerConfigError", sentence(f"{where}: {told}"))

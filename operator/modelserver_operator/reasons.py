@@ -33,6 +33,7 @@ PodReason = Literal[
     "CrashLoop",
     "Evicted",
     "ImagePullFailed",
+    "ImageVolumeUnsupported",
     "OutOfMemory",
     "ProbeFailing",
     "SandboxFailed",
@@ -68,6 +69,7 @@ PERMANENT: Final[frozenset[Reason]] = frozenset(
     {
         "DigestMismatch",
         "GoldenMismatch",
+        "ImageVolumeUnsupported",
         "InvalidSetting",
         "ModelLoadFailed",
         "ModelNotFound",

@@ -7,16 +7,17 @@ both servers, are in `test_examples.py`. All cases here are applied at once.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import artifacts
 import pytest
-from cluster_access import TINY, Cluster, eventually, model_server, post
+from cluster_access import TINY, Cluster, eventually, installed_image, model_server, post
 from load import ENOUGH, ROW, under_load
 from model_stores import Stores, stores
-from nodes import is_ready
+from nodes import is_ready, nodes, worker
 
 from runtime.archive_make import DIGEST, tar, with_flipped_byte, zipped
 from runtime.hostile_archives import HOSTILE
@@ -41,6 +42,8 @@ OBJECTS = {
 }
 SKOPS = hashlib.sha256(artifacts.files()["model.skops"]).hexdigest()
 NO_IMAGE = "localhost/no-such-model@" + "sha256:" + "0" * 64
+IMAGE = "localhost/test-model@" + "sha256:" + "1" * 64
+"""The runtime's image, under another name that every node has."""
 READY_SECONDS = 120
 
 
@@ -157,10 +160,18 @@ def server(name: str, model: dict[str, Any], **spec: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def sources(cluster: Cluster) -> Iterator[Stores]:
     """Both servers with all that they have, and all ModelServers but the one that is changed."""
+    for node in nodes(cluster):
+        images = ("docker", "exec", node, "ctr", "-n", "k8s.io", "images")
+        cluster.run(*images, "tag", "--force", installed_image("RUNTIME_IMAGE"), IMAGE)
     with cluster.fresh_namespace("sources") as namespace, stores(cluster, namespace) as found:
         found.upload(FILES)
         found.put(OBJECTS)
+        image = {
+            "source": {"image": {"reference": IMAGE, "path": "models/breast-cancer"}},
+            "digest": DIGEST,
+        }
         models = SERVES | {name: refused.model for name, refused in REFUSED.items()}
+        models["from-an-image"] = image
         bodies = [server(name, model, replicas=1) for name, model in models.items()]
         cluster.apply(namespace, *bodies)
         yield found
@@ -201,6 +212,28 @@ def test_it_is_refused_and_says_why(sources: Stores, name: str) -> None:
     assert (stalled["status"] == "True") is refused.stalled
     server = sources.cluster.get(sources.namespace, "modelserver", name) or {}
     assert server["status"].get("readyReplicas", 0) == 0
+
+
+def test_an_image_serves_or_says_that_the_nodes_have_no_image_volumes(
+    cluster: Cluster, sources: Stores
+) -> None:
+    """
+    Which of both depends on the nodes' container runtime.
+
+    A node that this project builds has containerd 1.7, which has none.
+    """
+    node = cluster.get("", "node", worker(cluster)) or {}
+    version = node["status"]["nodeInfo"]["containerRuntimeVersion"]
+    found = re.match(r"containerd://v?(\d+)\.(\d+)", version)
+    if found is not None and (int(found[1]), int(found[2])) >= (2, 1):
+        cluster.wait_ready(sources.namespace, "from-an-image", READY_SECONDS)
+        return
+    eventually(
+        lambda: says(sources, "from-an-image", "ImageVolumeUnsupported", "from 2.1 on"),
+        READY_SECONDS,
+        lambda: str(condition(sources, "from-an-image")),
+    )
+    assert condition(sources, "from-an-image", "Stalled")["status"] == "True"
 
 
 def test_what_the_pod_has_is_what_the_fetch_needs(cluster: Cluster, sources: Stores) -> None:

@@ -162,6 +162,18 @@ def test_an_image_of_a_volume_is_named_instead_of_the_containers():
     assert cause == Cause("ImagePullFailed", "1 of 1 pods: localhost/model:1: not found")
 
 
+def test_a_runtime_without_image_volumes_is_named():
+    """As containerd 1.7 says it, to which such a mount is a folder without a name."""
+    words = (
+        'failed to generate container "17ef16ca1d2bfc0b8c078b9eb4a0b033e14f1e4770d1eaf664002a34be95'
+        '6428" spec: failed to generate spec: failed to mkdir "": mkdir : no such file or directory'
+    )
+    cause = root_cause([waiting("CreateContainerError", words)])
+    assert cause is not None
+    assert cause.reason == "ImageVolumeUnsupported"
+    assert "containerd has them from 2.1 on" in cause.message
+
+
 def test_last_words_may_be_the_last_line_of_a_log():
     """The kubelet takes the log where no termination message was written."""
     words = 'starting\n{"reason": "InvalidSetting", "message": "MODELSERVER_X is not known"}\n'

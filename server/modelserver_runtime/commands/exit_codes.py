@@ -19,6 +19,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "UnsafeFormat": 85,
     "GoldenMismatch": 86,
     "ModelTooLarge": 87,
+    "SignatureInvalid": 88,
     "FetchFailed": 90,
     "SourceTooLarge": 91,
     "UnsafeArchive": 92,
