@@ -33,7 +33,7 @@ test-programs: setup ## the tests beside a browser, Prometheus, MLflow and an S3
 	@$(STEP) "programs for tests" scripts/test-programs
 	@$(VENV)/pytest -m programs -v
 
-test-faults: setup ## the long fault campaigns, about two hours; writes docs/measurements/faults.md
+test-faults: setup ## the long fault campaigns, 16 minutes; writes docs/measurements/faults.md
 	@$(VENV)/pytest tests/faults --long-campaigns -v
 
 test-cluster: setup cluster images ## the tests on the real cluster
