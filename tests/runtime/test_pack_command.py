@@ -12,18 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-import yaml
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import Birch
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from modelserver_runtime.loading import load
-from modelserver_runtime.settings import from_environment
 from runtime.command import Done, modelserver
 from runtime.estimators import DIABETES, IRIS, people, people_pipeline
 from runtime.process import BUNDLED
@@ -344,6 +341,34 @@ def test_a_folder_with_something_in_it_is_not_replaced_unless_asked(
     assert manifest(out)["version"] == "2.0.0"
 
 
+def test_what_the_machine_refuses(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder below a file, and a time that is none."""
+    refused(modelserver("pack", model, "--trust", "-o", model / "out"), 74, "iris.joblib")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    done = modelserver("pack", model, "--trust", "-o", tmp_path / "out")
+    refused(done, 64, "SOURCE_DATE_EPOCH")
+
+
+def test_a_model_that_answers_nothing_finite(tmp_path: Path) -> None:
+    """No client could read it."""
+    estimator = LinearRegression().fit(X, Y)
+    estimator.coef_[0] = np.nan
+    done = modelserver("pack", saved(estimator, tmp_path), "--trust", "-o", tmp_path / "out")
+    refused(done, 65, "NaN or infinity")
+
+
+def test_an_index_in_the_file_is_no_column(model: Path, tmp_path: Path) -> None:
+    """As pandas writes it, unless told not to."""
+    TABLE.to_csv(tmp_path / "data.csv")
+    done = modelserver(
+        "pack", model, "--trust", "-o", tmp_path / "out", "--data", tmp_path / "data.csv"
+    )
+    assert done.code == 0
+    assert "left out" not in done.err
+
+
 def spread(rows: Any) -> Any:
     return rows * [1, 10, 100, 1000]
 
@@ -458,95 +483,6 @@ def test_another_scikit_learn_is_warned_of_or_refused(
     assert "made by scikit-learn 1.1.0" in done.err
     done = modelserver("pack", model, "--trust", "-o", tmp_path / "strict", "--strict")
     refused(done, 84, "VersionMismatch", "1.1.0")
-
-
-def mlflow(folder: Path, **changes: Any) -> Path:
-    """The folder that MLflow writes for the model of irises, pickled."""
-    folder.mkdir()
-    (folder / "model.pkl").write_bytes(
-        pickle.dumps(make_pipeline(StandardScaler(), LogisticRegression()).fit(TABLE, Y))
-    )
-    inputs = [{"type": "double", "name": name, "required": True} for name in NAMES]
-    described = {
-        "flavors": {
-            "python_function": {"loader_module": "mlflow.sklearn"},
-            "sklearn": {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"},
-        },
-        "signature": {"inputs": json.dumps(inputs), "outputs": None, "params": None},
-        "saved_input_example_info": {
-            "artifact_path": "input_example.json",
-            "pandas_orient": "split",
-            "type": "dataframe",
-        },
-    }
-    (folder / "MLmodel").write_text(yaml.safe_dump(described | changes))
-    (folder / "requirements.txt").write_text("scikit-learn\n")
-    example = TABLE.head(5).to_json(orient="split", index=False)
-    (folder / "input_example.json").write_text(example)
-    return folder
-
-
-def test_an_mlflow_model_folder(tmp_path: Path) -> None:
-    """Its signature and its example are used; MLflow can still read what comes out."""
-    folder = mlflow(tmp_path / "irises")
-    refused(modelserver("pack", folder, "-o", tmp_path / "out"), 85, "--trust")
-    done = modelserver("pack", folder, "--trust", "-o", tmp_path / "out")
-    assert done.code == 0, done.err
-    made = manifest(tmp_path / "out")
-    assert made["name"] == "irises"
-    assert [f["name"] for f in made["signature"]["features"]] == NAMES
-    assert made["golden"]["rows"] == TABLE.head(5).to_numpy().tolist()
-    assert {f["path"]: f.get("format") for f in made["files"]} == {
-        "MLmodel": None,
-        "input_example.json": None,
-        "model.pkl": "joblib",
-        "model.skops": "skops",
-        "requirements.txt": None,
-    }
-    assert (tmp_path / "out" / "model.pkl").read_bytes() == (folder / "model.pkl").read_bytes()
-    model = load(from_environment({"MODEL_PATH": str(tmp_path / "out")}))
-    assert (
-        model.predict(X).predictions.tolist()
-        == joblib.load(folder / "model.pkl").predict(TABLE).tolist()
-    )
-
-
-def test_the_bundled_mlflow_folder_needs_no_trust(tmp_path: Path) -> None:
-    """Its model is a skops file; the signature has the names, and no example is there."""
-    folder = tmp_path / "cancer"
-    shutil.copytree(BUNDLED, folder)
-    (folder / "manifest.json").unlink()
-    done = modelserver("pack", folder, "-o", tmp_path / "out")
-    assert done.code == 0, done.err
-    made = manifest(tmp_path / "out")
-    assert [f["name"] for f in made["signature"]["features"]][:2] == ["feature_1", "feature_2"]
-    assert (tmp_path / "out" / "model.skops").read_bytes() == (BUNDLED / "model.skops").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        pytest.param(
-            {"flavors": {"xgboost": {}}}, "flavors xgboost, but only sklearn", id="flavor"
-        ),
-        pytest.param({"flavors": 3}, "it has no flavors", id="no flavors"),
-        pytest.param(
-            {"flavors": {"sklearn": {"pickled_model": "gone.pkl"}}},
-            "gone.pkl: not there",
-            id="no file",
-        ),
-        pytest.param(
-            {"flavors": {"sklearn": {"pickled_model": "../iris.joblib"}}}, "not there", id="outside"
-        ),
-    ],
-)
-def test_an_mlflow_folder_that_is_none_of_ours(
-    model: Path, tmp_path: Path, changes: dict[str, Any], said: str
-) -> None:
-    """Said by what is in its description."""
-    assert model.exists()
-    folder = mlflow(tmp_path / "irises", **changes)
-    refused(modelserver("pack", folder, "--trust", "-o", tmp_path / "out"), 65, said)
 
 
 def test_an_array_has_one_type(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import pandas as pd
 from modelserver_runtime.engines.inputs import reads_texts
 from modelserver_runtime.errors import NotPackable
 
+_INDEX = "Unnamed: 0"
+"""What pandas calls a first column without a name."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GivenData:
@@ -102,6 +105,8 @@ def _csv(path: Path, target: str | None) -> GivenData:
             f"the first line of {path} has numbers where the names of the columns belong: add a"
             " line with names"
         )
+    if frame.columns[0] == _INDEX:  # an index, as pandas writes it
+        frame = frame.drop(columns=_INDEX)
     return _of_frame(frame, target)
 
 

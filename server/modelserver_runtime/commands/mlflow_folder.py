@@ -15,7 +15,12 @@ from modelserver_runtime.packing.made_up import made_up_sample
 from modelserver_runtime.packing.sample import columns_of, rows_of
 
 DESCRIPTION: Final = "MLmodel"
-_GO_WITH_IT: Final = ("conda.yaml", "python_env.yaml", "requirements.txt")
+_GO_WITH_IT: Final = (
+    "conda.yaml",
+    "python_env.yaml",
+    "requirements.txt",
+    "serving_input_example.json",
+)
 
 _TYPES: Final[Mapping[str, Literal["float64", "int64", "bool", "string"]]] = {
     "double": "float64",

@@ -15,6 +15,7 @@ from modelserver_runtime.artifact import Manifest
 from modelserver_runtime.commands.loaded import loaded, settings_for
 from modelserver_runtime.commands.terminal import OUT, warn
 from modelserver_runtime.commands.versions import require_same_scikit_learn
+from modelserver_runtime.errors import SettingError
 from modelserver_runtime.model import ServedModel
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def pack(  # noqa: PLR0913 - options of a command line
     loaded as a pod would load it, and the folder appears only if that succeeds.
     """
     _require_free(output, force=force)
+    if target is not None and data is None:
+        raise typer.BadParameter("--target names a column of the data: give --data too")
     # scikit-learn and pandas take two seconds: not for --help.
     from modelserver_runtime.commands.given_data import read_data  # noqa: PLC0415
     from modelserver_runtime.commands.given_model import read_model  # noqa: PLC0415
@@ -158,11 +161,12 @@ def _as_name(text: str) -> str:
 def _now() -> datetime:
     """SOURCE_DATE_EPOCH, where builds are to be the same each time."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return (
-        datetime.fromtimestamp(int(epoch), UTC)
-        if epoch
-        else datetime.now(UTC).replace(microsecond=0)
-    )
+    if not epoch:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SettingError(f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds") from None
 
 
 def _write(

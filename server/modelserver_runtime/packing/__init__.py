@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from modelserver_runtime.artifact import MANIFEST, Manifest, Signature
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.engines.reference import reference_engine
@@ -105,9 +107,24 @@ def pack(
         The artifact's digest.
 
     Raises:
-        NotPackable: the estimator cannot predict, does not fit the rows, or a column is of a type
-            no request can have.
+        NotPackable: the estimator cannot predict, does not fit the rows, a column is of a type no
+            request can have, or the description breaks a rule of manifests.
     """
+    try:
+        return _pack(estimator, training, folder, described, given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NotPackable(f"the manifest cannot have this {where}: {first['msg']}") from error
+
+
+def _pack(
+    estimator: Any,
+    training: Any,
+    folder: Path,
+    described: Description,
+    given: Sequence[ModelFile],
+) -> str:
     require_fitted(estimator)
     sample = _sample(estimator, training).titled(described.titles)
     sample.require_width_of(estimator)

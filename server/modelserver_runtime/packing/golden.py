@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from modelserver_runtime.artifact import Feature, Golden
 from modelserver_runtime.engines import Outcome, Rows
+from modelserver_runtime.errors import NotPackable
 from modelserver_runtime.packing.features import is_missing
 from modelserver_runtime.packing.sample import Sample, columns_of, rows_of
 
@@ -29,7 +30,15 @@ def chosen_rows(sample: Sample, examples: Any) -> Rows:
 
 
 def golden(features: Sequence[Feature], examples: Rows, outcome: Outcome) -> Golden:
-    """Record *outcome*, the answers to *examples*."""
+    """
+    Record *outcome*, the answers to *examples*.
+
+    Raises:
+        NotPackable: an answer is no number that JSON has.
+    """
+    for answers in (outcome.predictions, outcome.probabilities):
+        if answers is not None and answers.dtype.kind == "f" and not np.isfinite(answers).all():
+            raise NotPackable("the model answers NaN or infinity to one of its own rows")
     columns = [
         [None if missing else _SCALARS[feature.type](cell) for cell, missing in cells]
         for feature, cells in zip(features, map(_cells, examples.T), strict=True)
