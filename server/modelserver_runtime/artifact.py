@@ -158,6 +158,13 @@ class Manifest(_Part):
     golden: Golden | None = None
     baseline: Mapping[str, Histogram] = {}
 
+    @field_validator("files")
+    @classmethod
+    def _paths_differ(cls, files: tuple[File, ...]) -> tuple[File, ...]:
+        if len({PurePosixPath(file.path) for file in files}) != len(files):
+            raise ValueError("two files have one path")
+        return files
+
     @model_validator(mode="after")
     def _golden_rows_fit(self) -> Self:
         width = len(self.signature.features)

@@ -64,8 +64,8 @@ def graph(
     return helper.make_model(made, opset_imports=domains, ir_version=9)
 
 
-def summed(*, axis: int = 1, inputs: Sequence[Any] = ()) -> ModelProto:
+def summed(*, axis: int = 1, width: int = WIDTH, inputs: Sequence[Any] = ()) -> ModelProto:
     """The sum of each row."""
     node = helper.make_node("ReduceSum", ["x", "axis"], ["y"], keepdims=1)
     table = helper.make_tensor("axis", TensorProto.INT64, [1], [axis])
-    return graph([node], initializers=[table], inputs=inputs)
+    return graph([node], width=width, initializers=[table], inputs=inputs)

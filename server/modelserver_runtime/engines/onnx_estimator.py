@@ -76,8 +76,10 @@ class OnnxEstimator:
             if len(widths) > 1 and self.n_features_in_ == len(widths):
                 self.feature_names_in_ = np.array([each.name for each in inputs], dtype=object)
 
-    def with_classes(self, labels: Sequence[Any]) -> "OnnxClassifier":
-        """The same model, of which something else tells the classes."""
+    def with_classes(self, labels: Sequence[Any]) -> "OnnxEstimator":
+        """The same model with classes that something else tells; itself if it has one output."""
+        if len(self._outputs) == 1:
+            return self
         return OnnxClassifier(self._session, self._inputs, self._outputs, self._failures, labels)
 
     def column_types(self, count: int) -> list[ColumnType]:

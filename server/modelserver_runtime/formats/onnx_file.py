@@ -51,7 +51,7 @@ def parse_onnx(content: bytes) -> OnnxEstimator:
         raise ModelLoadFailed("the ONNX model has several inputs, and one does not say how wide")
     outputs = [output.name for output in session.get_outputs()]
     estimator = OnnxEstimator(session, inputs, outputs[:2], failures)
-    return estimator.with_classes(labels) if labels and len(outputs) > 1 else estimator
+    return estimator.with_classes(labels) if labels else estimator
 
 
 def _require_safe(model: Any) -> None:

@@ -23,7 +23,10 @@ def parse_skops(content: bytes) -> Any:
     import skops.io  # noqa: PLC0415 - a third of a second that only this format needs
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
         inflated = sum(entry.file_size for entry in archive.infolist())
+    if len(set(names)) != len(names):
+        raise UnsafeFormat("the skops file holds two files of one name")
     if inflated > MAX_INFLATED_BYTES:
         raise UnsafeFormat(f"the skops file would inflate to {inflated} bytes")
     found = skops.io.get_untrusted_types(data=content)
