@@ -1,18 +1,25 @@
 """No artifact runs anything or becomes Ready that is not what was pinned and packed."""
 
+import contextlib
+import io
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import joblib
 import pytest
 
 from modelserver_runtime.errors import LoadError
 from modelserver_runtime.loading import load
 from modelserver_runtime.settings import from_environment
 from runtime.artifact_make import Artifact
-from runtime.hostile_artifacts import Hostile, hostile_artifacts
+from runtime.hostile_artifact import Calls, Hostile, dumped, pickled
+from runtime.hostile_artifacts import hostile_artifacts
+from runtime.hostile_pickles import COMPRESSIONS, PAYLOADS
 from runtime.process import running
 
 HOSTILE = list(hostile_artifacts())
@@ -30,6 +37,25 @@ def test_there_are_enough_of_them() -> None:
     """And each has a name of its own."""
     assert len(HOSTILE) >= 60
     assert len({hostile.name for hostile in HOSTILE}) == len(HOSTILE)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_the_payloads_run_where_nobody_refuses_them(
+    payload: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    """Else it would say nothing that they did not."""
+    content = dumped(payload(tmp_path / "executed"))
+    with contextlib.suppress(TypeError):  # some leave nothing that an estimator could be made of
+        joblib.load(io.BytesIO(content))
+    assert (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS.values(), ids=COMPRESSIONS)
+def test_joblib_reads_each_compression(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """A payload in one is no less a program."""
+    content = compress(pickled(Calls(os.mkdir, str(tmp_path / "executed"))))
+    joblib.load(io.BytesIO(content))
+    assert (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize(
