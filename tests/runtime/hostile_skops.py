@@ -15,7 +15,8 @@ from runtime.artifact_make import Artifact
 from runtime.hostile_artifact import Hostile, Spoil, X, Y, put, saved, unloadable, unsafe
 from runtime.hostile_pickles import Overloads
 
-IDS = itertools.count(1)
+IDS = itertools.count(10**9)
+"""Beyond those in a packed file: a node of a known number is taken for the one that has it."""
 
 
 def schema_of(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
