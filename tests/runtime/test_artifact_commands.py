@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from modelserver_runtime import __version__, errors
 from modelserver_runtime.artifact import Histogram, Manifest, open_artifact
@@ -361,8 +362,6 @@ def test_serve_ends_with_the_runtimes_code_where_the_model_is_wrong(folder: Path
 def test_a_config_map_has_every_file_that_the_manifest_pins(folder: Path) -> None:
     """And nothing else that lies in the folder."""
     (folder / "notes.txt").write_text("not of the artifact")
-    import yaml  # noqa: PLC0415 - here only
-
     config_map, server = yaml.safe_load_all(modelserver("manifest", folder).out)
     assert server["spec"]["model"]["digest"] == DIGEST
     assert server["spec"]["model"]["source"]["configMap"]["name"] == config_map["metadata"]["name"]
@@ -400,3 +399,18 @@ def test_a_model_that_is_too_large_or_nested_for_a_config_map(folder: Path) -> N
     assert modelserver("manifest", folder, "--source", "pvc:models/cancer").code == 0
     changed(folder, lambda m: m["files"][-1].update(path="data/big.bin"))
     assert "no folders" in modelserver("manifest", folder).said
+
+
+def test_an_artifact_that_has_only_a_pickle(tmp_path: Path) -> None:
+    """It is loaded where somebody asks for that and pins it; its ModelServer says both."""
+    model = BUNDLED / "model.joblib"
+    made = modelserver("pack", model, "--trust", "--format", "joblib", "-o", tmp_path / "only")
+    assert made.code == 0, made.err
+    digest = modelserver("digest", tmp_path / "only").out.strip()
+    formats = ("--formats", "joblib")
+    assert modelserver("verify", tmp_path / "only").code == EXIT_CODES["UnsafeFormat"]
+    assert modelserver("verify", tmp_path / "only", *formats).code == EXIT_CODES["UnsafeFormat"]
+    assert modelserver("verify", tmp_path / "only", *formats, "--digest", digest).code == 0
+    printed = modelserver("manifest", tmp_path / "only", "--source", "pvc:models/only")
+    spec = yaml.safe_load(printed.out)["spec"]
+    assert (spec["model"]["formats"], spec["model"]["digest"]) == (["joblib"], digest)
