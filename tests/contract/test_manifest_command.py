@@ -44,6 +44,13 @@ def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> Iterat
         ),
         (("--source", "pvc:models"), {"persistentVolumeClaim": {"claimName": "models"}}),
         (("--source", "bundled:/models/a"), {"bundled": {"path": "/models/a"}}),
+        (("--source", "https://a.test/b.tgz"), {"http": {"url": "https://a.test/b.tgz"}}),
+        (("--source", "http://a.test:80/b"), {"http": {"url": "http://a.test:80/b"}}),
+        (("--source", "s3://models/a/1/"), {"s3": {"bucket": "models", "key": "a/1/"}}),
+        (
+            ("--source", f"image:ghcr.io/a/b@sha256:{'0' * 64}"),
+            {"image": {"reference": f"ghcr.io/a/b@sha256:{'0' * 64}"}},
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

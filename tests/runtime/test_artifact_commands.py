@@ -375,6 +375,7 @@ def test_a_config_map_has_every_file_that_the_manifest_pins(folder: Path) -> Non
     [
         pytest.param(("--source", "floppy:a"), "'floppy:a' is no source", id="no kind"),
         pytest.param(("--source", "pvc"), "'pvc' is no source", id="no place"),
+        pytest.param(("--source", "s3://models"), "write s3://BUCKET/KEY", id="no key"),
         pytest.param(("--name", "Iris"), "--name", id="capital letters"),
         pytest.param(("--name", "7up"), "beginning with a letter", id="a digit"),
         pytest.param(("--replicas", "-1"), "greater than or equal to 0", id="fewer than none"),

@@ -9,7 +9,7 @@ import yaml
 
 from modelserver_runtime.artifact import MANIFEST, Artifact
 from modelserver_runtime.commands.folder import Folder, opened
-from modelserver_runtime.commands.source_option import source_of
+from modelserver_runtime.commands.source_option import WRITTEN, source_of
 
 MAX_CONFIG_MAP_BYTES: Final = 1024 * 1024
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -28,8 +28,9 @@ def manifest(
     source: Annotated[
         str,
         typer.Option(
-            help="Where pods get the artifact: `configmap` or `configmap:NAME` (printed too, at"
-            " most 1 MiB), `pvc:CLAIM/FOLDER`, `bundled:/models/FOLDER`."
+            help=f"Where pods get the artifact: {WRITTEN}. A ConfigMap, at most 1 MiB, is printed"
+            " too; an ARCHIVE, or a KEY without a slash at its end, is a tar, tar.gz or zip file of"
+            " the folder."
         ),
     ] = "configmap",
     replicas: Annotated[
