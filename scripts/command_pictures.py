@@ -19,7 +19,7 @@ def command_pictures(artifact: Path, shown_as: str) -> dict[str, str]:
     """Run inspect and verify on *artifact*, which is called *shown_as*; give an SVG for each."""
     with quiet_logs():
         found = opened(artifact)
-        settings = settings_for(artifact, digest=found.digest)
+        settings = settings_for(artifact, model_digest=found.digest)
         report = verify.verified(settings)
         described = inspect.picture(found, inspect.engine_of(found))
     checked = f'verify {shown_as} --digest "$(modelserver digest {shown_as})"'

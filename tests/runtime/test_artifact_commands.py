@@ -82,13 +82,13 @@ def test_verify_goes_all_the_way(folder: Path) -> None:
     assert (done.code, done.err) == (0, "")
     lines = [line.split() for line in done.out.splitlines()]
     assert [words[1] for words in lines if words[:1] == ["✓"]] == [
-        *("manifest", "files", "model", "examples", "engine")
+        *("manifest", "files", "signature", "model", "examples", "engine")
     ]
     done = modelserver("verify", folder, "--json")
     report = json.loads(done.out)
     assert (report["digest"], report["verified"], report["reason"]) == (DIGEST, True, None)
-    assert [step["passed"] for step in report["steps"]] == [True] * 5
-    assert report["steps"][4]["says"].startswith("linear-folded: agrees with scikit-learn on")
+    assert [step["passed"] for step in report["steps"]] == [True] * 6
+    assert report["steps"][5]["says"].startswith("linear-folded: agrees with scikit-learn on")
 
 
 def swap_columns(manifest: dict[str, Any]) -> None:

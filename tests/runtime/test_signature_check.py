@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -18,11 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from modelserver_runtime.commands.exit_codes import EXIT_CODES
 from modelserver_runtime.errors import SignatureInvalid
 from modelserver_runtime.loading import load
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.settings import from_environment
 from runtime.artifact_make import Artifact
+from runtime.command import modelserver
 from runtime.process import ROOT
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -239,3 +242,16 @@ def test_without_a_key_nobody_looks(signed: Artifact) -> None:
         timeout=60,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_the_command_checks_it_too(signed: Artifact, keys: Path) -> None:
+    """With the key of whoever verifies; a ConfigMap takes the signature along."""
+    ours = modelserver("verify", signed.folder, "--key", keys / "ours.pub", "--json")
+    assert ours.code == 0, ours.err
+    assert "made with the key of ours.pub" in ours.out
+    theirs = modelserver("verify", signed.folder, "--key", keys / "theirs.pub", "--json")
+    assert theirs.code == EXIT_CODES["SignatureInvalid"]
+    steps = {step["name"]: step["passed"] for step in json.loads(theirs.out)["steps"]}
+    assert (steps["files"], steps["signature"], steps["model"]) == (True, False, None)
+    config_map = next(yaml.safe_load_all(modelserver("manifest", signed.folder).out))
+    assert "model.sig" in config_map["binaryData"]

@@ -50,7 +50,7 @@ def engine_of(artifact: Artifact) -> Engine:
     if not formats & {"skops", "onnx"}:
         return Engine(None, "not loaded: the only model file can run any code")
     try:
-        model = loaded(settings_for(artifact.folder, digest=artifact.digest))
+        model = loaded(settings_for(artifact.folder, model_digest=artifact.digest))
     except LoadError as error:
         return Engine(None, f"would not be served, {error.reason}: {error}")
     return Engine(model.engine.name, model.engine_reason)

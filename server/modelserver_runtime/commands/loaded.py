@@ -17,18 +17,20 @@ Formats = Annotated[
 ]
 
 
-def settings_for(
-    folder: Path, *, formats: str | None = None, digest: str | None = None
-) -> Settings:
+def settings_for(folder: Path, **given: str | None) -> Settings:
     """
     The settings of a runtime that serves the artifact in *folder*.
+
+    Args:
+        folder: the artifact's.
+        given: other settings, by their names; None leaves one as it is.
 
     Raises:
         SettingError: a value does not fit.
     """
-    given = {"model_path": str(folder), "model_formats": formats, "model_digest": digest}
+    values = {"model_path": str(folder), **given}
     return from_environment(
-        {names_of(field)[0]: value for field, value in given.items() if value is not None}
+        {names_of(field)[0]: value for field, value in values.items() if value is not None}
     )
 
 

@@ -10,6 +10,7 @@ import yaml
 from modelserver_runtime.artifact import MANIFEST, Artifact
 from modelserver_runtime.commands.folder import Folder, opened
 from modelserver_runtime.commands.source_option import WRITTEN, source_of
+from modelserver_runtime.signature_check import SIGNATURE
 
 MAX_CONFIG_MAP_BYTES: Final = 1024 * 1024
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -88,7 +89,9 @@ def config_map(artifact: Artifact, metadata: dict[str, str]) -> dict[str, Any]:
             f"a ConfigMap has no folders, and the artifact has {nested[0]}: use --source pvc:…"
         )
     content = {file.path: artifact.read(file) for file in files}
-    content[MANIFEST] = (artifact.folder / MANIFEST).read_bytes()
+    for name in (MANIFEST, SIGNATURE):  # neither is in the manifest
+        if (artifact.folder / name).exists():
+            content[name] = (artifact.folder / name).read_bytes()
     size = sum(map(len, content.values()))
     if size > MAX_CONFIG_MAP_BYTES:
         raise typer.BadParameter(

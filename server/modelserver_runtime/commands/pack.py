@@ -14,8 +14,8 @@ from rich.text import Text
 from modelserver_runtime.artifact import Manifest
 from modelserver_runtime.commands.loaded import loaded, settings_for
 from modelserver_runtime.commands.terminal import OUT, warn
-from modelserver_runtime.commands.versions import require_same_scikit_learn
-from modelserver_runtime.errors import SettingError
+from modelserver_runtime.commands.versions import difference_from
+from modelserver_runtime.errors import SettingError, VersionMismatch
 from modelserver_runtime.model import ServedModel
 
 if TYPE_CHECKING:
@@ -126,10 +126,11 @@ def _require_free(output: Path, *, force: bool) -> None:
 
 
 def _compare_versions(given: "GivenModel", *, strict: bool) -> None:
-    if given.made_by is not None:
-        difference = require_same_scikit_learn({"scikit-learn": given.made_by}, strict=strict)
-        if difference is not None:
-            warn(difference)
+    difference = difference_from(given.made_by)
+    if difference is not None and strict:
+        raise VersionMismatch(difference)
+    if difference is not None:
+        warn(difference)
 
 
 def _formats(written: str, given: "GivenModel") -> Sequence[str]:
@@ -186,7 +187,7 @@ def _write(
         ]
         digest = pack_artifact(given.estimator, training, folder, described, given=files)
         wanted = ",".join(described.formats)
-        model = loaded(settings_for(folder, formats=wanted, digest=digest))
+        model = loaded(settings_for(folder, model_formats=wanted, model_digest=digest))
         if output.exists():
             shutil.rmtree(output)
         folder.rename(output)

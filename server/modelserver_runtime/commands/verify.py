@@ -11,17 +11,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelserver_runtime.artifact import Artifact
+from modelserver_runtime.artifact import Artifact, open_artifact
 from modelserver_runtime.commands.exit_codes import exit_code
 from modelserver_runtime.commands.folder import AsJson, Folder, opened
 from modelserver_runtime.commands.loaded import Formats, loaded, settings_for
 from modelserver_runtime.commands.terminal import OUT, say_why, warn
-from modelserver_runtime.commands.versions import require_same_scikit_learn
+from modelserver_runtime.commands.versions import difference_from
 from modelserver_runtime.errors import GoldenMismatch, LoadError
 from modelserver_runtime.model import ServedModel
 from modelserver_runtime.settings import Settings
+from modelserver_runtime.signature_check import signed_with
 
-STEPS = ("manifest", "files", "model", "examples", "engine")
+STEPS = ("manifest", "files", "signature", "model", "examples", "engine")
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ class Report:
         )
 
 
-def verify(
+def verify(  # noqa: PLR0913 - options of a command line
     folder: Folder,
     digest: Annotated[
         str | None, typer.Option(help="The digest it must have, sha256:….", metavar="DIGEST")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Public key in PEM, with which the model.sig in it must verify."),
     ] = None,
     formats: Formats = None,
     strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
@@ -82,12 +87,18 @@ def verify(
     """
     Check an artifact as a pod does before it is Ready.
 
-    The manifest against the digest, every file against the manifest, the model file's format and
-    types, the recorded examples, and the engine against scikit-learn. The exit code says which
-    class of failure it is.
+    The manifest against the digest, every file against the manifest, all of them against the
+    signature, the model file's format and types, the recorded examples, and the engine against
+    scikit-learn. The exit code says which class of failure it is.
     """
-    settings = settings_for(folder, formats=formats, digest=digest)
-    report = verified(settings, strict=strict)
+    settings = settings_for(
+        folder,
+        model_digest=digest,
+        model_formats=formats,
+        signature_key_file=None if key is None else str(key),
+        version_mismatch="refuse" if strict else None,
+    )
+    report = verified(settings)
     if as_json:
         typer.echo(report.as_json())
     else:
@@ -97,11 +108,11 @@ def verify(
         raise typer.Exit(exit_code(report.failure))
 
 
-def verified(settings: Settings, *, strict: bool = False) -> Report:
+def verified(settings: Settings) -> Report:
     """Go the way of a pod that starts with *settings*, and report where it ends."""
     report = Report(settings.model_path)
     try:
-        for says in _steps(settings, report, strict=strict):
+        for says in _steps(settings, report):
             report.passed(says)
     except LoadError as error:
         if isinstance(error, GoldenMismatch):  # so the model itself was loaded
@@ -110,13 +121,14 @@ def verified(settings: Settings, *, strict: bool = False) -> Report:
     return report
 
 
-def _steps(settings: Settings, report: Report, *, strict: bool) -> Iterator[str]:
+def _steps(settings: Settings, report: Report) -> Iterator[str]:
     artifact = opened(settings.model_path, pinned=settings.model_digest)
     report.digest = artifact.digest
     yield "as pinned" if settings.model_digest else "its digest is not pinned: give --digest"
     yield _files(artifact)
-    difference = require_same_scikit_learn(artifact.manifest.framework_versions, strict=strict)
-    if difference is not None:
+    yield _signature(artifact, settings)
+    difference = difference_from(artifact.manifest.framework_versions.get("scikit-learn"))
+    if difference is not None and settings.version_mismatch != "refuse":
         warn(difference)
     model = loaded(settings)  # reads everything again: what is verified is what a pod does
     yield _model(model)
@@ -128,6 +140,14 @@ def _files(artifact: Artifact) -> str:
     files = artifact.manifest.files
     size = sum(len(artifact.read(file)) for file in files)
     return f"{len(files)} with the hashes of the manifest, {size:,} bytes"
+
+
+def _signature(artifact: Artifact, settings: Settings) -> str:
+    key = settings.signature_key_file
+    if key is None:
+        return "not asked for: give --key"
+    open_artifact(artifact.folder, pinned=artifact.digest, attest=signed_with(key, artifact.folder))
+    return f"made with the key of {key.name}"
 
 
 def _model(model: ServedModel) -> str:

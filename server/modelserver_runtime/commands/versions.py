@@ -1,30 +1,18 @@
 """Which scikit-learn made a model, and which one is here."""
 
-from collections.abc import Mapping
 from importlib import metadata
 
-from modelserver_runtime.errors import VersionMismatch
 
-_SCIKIT_LEARN = "scikit-learn"
-
-
-def require_same_scikit_learn(versions: Mapping[str, str], *, strict: bool) -> str | None:
+def difference_from(made_by: str | None) -> str | None:
     """
-    Compare the version recorded in *versions* with the one installed here.
+    A sentence where *made_by* is another minor version of scikit-learn than the one installed.
 
-    Returns:
-        A sentence about the difference, None where there is none.
-
-    Raises:
-        VersionMismatch: they differ, and *strict* asks for it.
+    Within one, estimators are laid out in the same way.
     """
-    made_by, ours = versions.get(_SCIKIT_LEARN), metadata.version(_SCIKIT_LEARN)
-    if made_by is None or made_by == ours:
+    ours = metadata.version("scikit-learn")
+    if made_by is None or made_by.split(".")[:2] == ours.split(".")[:2]:
         return None
-    sentence = (
+    return (
         f"the model was made by scikit-learn {made_by}, and this is {ours}: its answers may differ,"
-        " so train it anew with this version, or pack it with the other one"
+        " so train it anew with this version, or use it with the other one"
     )
-    if strict:
-        raise VersionMismatch(sentence)
-    return sentence
