@@ -14,7 +14,7 @@ help: ## show this list
 setup: ## install the development environment into .venv
 	@$(STEP) "development environment" scripts/setup
 
-gen: setup ## write the CRD, the chart's copy of it and docs/api.md from api.py
+gen: setup ## write what is made from code: the CRD, the chart's copy, references, pictures, digests in examples
 	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
 
 check: static test-unit ## what `static` checks, and every test that needs nothing else

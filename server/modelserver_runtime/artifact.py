@@ -195,10 +195,10 @@ class Artifact:
         _require_digest(file, hashlib.sha256(content).hexdigest())
         return content
 
-    def verify_other_files(self, loaded: File) -> None:
-        """Check every file but *loaded*, which `read` has checked already; none is kept."""
+    def verify_files(self, *, besides: File | None = None) -> None:
+        """Check every file but *besides*, which `read` has checked already; none is kept."""
         for file in self.manifest.files:
-            if file is not loaded:
+            if file is not besides:
                 with _opened_below(self.folder, file.path, limit=file.size) as opened:
                     _require_digest(file, hashlib.file_digest(opened, "sha256").hexdigest())
 

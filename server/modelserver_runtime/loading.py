@@ -194,7 +194,7 @@ def _verified_file(artifact: Artifact, file: File, settings: Settings) -> _Verif
             f"the artifact has version {manifest.version}, but {wanted} is wanted"
         )
     content = artifact.read(file)
-    artifact.verify_other_files(file)
+    artifact.verify_files(besides=file)
     path = artifact.folder / file.path
     return _Verified(content, path, str(file.format), artifact.digest, manifest)
 

@@ -138,7 +138,8 @@ def _steps(settings: Settings, report: Report) -> Iterator[str]:
 
 def _files(artifact: Artifact) -> str:
     files = artifact.manifest.files
-    size = sum(len(artifact.read(file)) for file in files)
+    artifact.verify_files()
+    size = sum(file.size for file in files)
     return f"{len(files)} with the hashes of the manifest, {size:,} bytes"
 
 
