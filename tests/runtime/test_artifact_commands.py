@@ -22,6 +22,7 @@ from modelserver_runtime import __version__, errors
 from modelserver_runtime.artifact import Histogram, Manifest, open_artifact
 from modelserver_runtime.commands.bars import bars
 from modelserver_runtime.commands.exit_codes import EXIT_CODES
+from modelserver_runtime.commands.serve import request, row_of
 from runtime.command import modelserver
 from runtime.process import BUNDLED, ROOT
 from runtime.programs import free_port
@@ -415,3 +416,25 @@ def test_an_artifact_that_has_only_a_pickle(tmp_path: Path) -> None:
     printed = modelserver("manifest", tmp_path / "only", "--source", "pvc:models/only")
     spec = yaml.safe_load(printed.out)["spec"]
     assert (spec["model"]["formats"], spec["model"]["digest"]) == (["joblib"], digest)
+
+
+def test_an_artifact_cannot_write_on_the_terminal(folder: Path) -> None:
+    """Escape sequences, carriage returns and turned text are shown, and not obeyed."""
+    evil = "\x1b]0;gone\x07\x1b[2J\rall is well\x9b1m\u202e"
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["description"] = manifest["version"] = evil
+        manifest["classes"][0]["name"] = evil
+        manifest["framework_versions"] = {evil: evil, "scikit-learn": evil}
+        manifest["metrics"] = {evil: 1.0}
+        feature = manifest["signature"]["features"][0]
+        feature |= {"title": evil, "name": evil}
+
+    changed(folder, change)
+    for command in (["inspect"], ["verify"], ["manifest"], ["verify", "--strict"]):
+        done = modelserver(*command, folder)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", done.out + done.err), command
+    assert "\\u001b" in modelserver("inspect", folder).out
+    artifact = open_artifact(folder, pinned=None)
+    [*_, option, body] = shlex.split(request(artifact, "http://127.0.0.1"))
+    assert (option, json.loads(body)) == ("-d", row_of(artifact))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import typer
@@ -10,11 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelserver_runtime.artifact import Artifact, Feature, File, Histogram
+from modelserver_runtime.artifact import Artifact, Feature, File, Histogram, Manifest
 from modelserver_runtime.commands.bars import bars
 from modelserver_runtime.commands.folder import AsJson, Folder, opened
 from modelserver_runtime.commands.loaded import loaded, settings_for
-from modelserver_runtime.commands.terminal import OUT
+from modelserver_runtime.commands.terminal import OUT, printable
 from modelserver_runtime.errors import LoadError
 
 BAR_WIDTH = 24
@@ -69,6 +69,8 @@ def described(artifact: Artifact, engine: Engine) -> dict[str, Any]:
 
 def picture(artifact: Artifact, engine: Engine) -> RenderableType:
     """For people."""
+    artifact = replace(artifact, manifest=_printable(artifact.manifest))
+    engine = Engine(engine.name, printable(engine.reason))
     return Group(
         Text(artifact.digest, no_wrap=True, overflow="ignore"),  # in one piece, to be copied
         _facts(artifact, engine),
@@ -77,6 +79,19 @@ def picture(artifact: Artifact, engine: Engine) -> RenderableType:
         Text(),
         _files(artifact.manifest.files),
     )
+
+
+def _printable(manifest: Manifest) -> Manifest:
+    """The same, with nothing in its texts that a terminal would obey."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {shown(name): shown(below) for name, below in value.items()}
+        if isinstance(value, list | tuple):
+            return [shown(one) for one in value]
+        return printable(value) if isinstance(value, str) else value
+
+    return Manifest.model_validate(shown(manifest.model_dump()))
 
 
 def _facts(artifact: Artifact, engine: Engine) -> Table:

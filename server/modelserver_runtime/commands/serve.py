@@ -14,7 +14,7 @@ import typer
 from modelserver_runtime.artifact import Artifact
 from modelserver_runtime.commands.folder import Folder, opened
 from modelserver_runtime.commands.loaded import Formats
-from modelserver_runtime.commands.terminal import OUT
+from modelserver_runtime.commands.terminal import OUT, printable
 
 HOST = "127.0.0.1"
 
@@ -36,7 +36,7 @@ def serve(
     port = port or _free_port()
     url = f"http://{HOST}:{port}"
     called = f"{artifact.manifest.name} {artifact.manifest.version}"
-    OUT.print(f"{called} on {url}, docs on {url}/docs", soft_wrap=True)
+    OUT.print(printable(f"{called} on {url}, docs on {url}/docs"), soft_wrap=True)
     OUT.print(f"\n{request(artifact, url)}\n", soft_wrap=True)
     sys.stdout.flush()
     _become_the_runtime(environment(artifact, port, formats))
@@ -44,7 +44,7 @@ def serve(
 
 def request(artifact: Artifact, url: str) -> str:
     """A curl command that asks the model at *url* about one row."""
-    body = json.dumps(row_of(artifact), ensure_ascii=False)
+    body = printable(json.dumps(row_of(artifact), ensure_ascii=False))  # the same to a JSON parser
     return f"curl -s {url}/predict -H 'content-type: application/json' -d {shlex.quote(body)}"
 
 

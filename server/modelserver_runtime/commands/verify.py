@@ -15,7 +15,7 @@ from modelserver_runtime.artifact import Artifact, open_artifact
 from modelserver_runtime.commands.exit_codes import exit_code
 from modelserver_runtime.commands.folder import AsJson, Folder, opened
 from modelserver_runtime.commands.loaded import Formats, loaded, settings_for
-from modelserver_runtime.commands.terminal import OUT, say_why, warn
+from modelserver_runtime.commands.terminal import OUT, printable, say_why, warn
 from modelserver_runtime.commands.versions import difference_from
 from modelserver_runtime.errors import GoldenMismatch, LoadError
 from modelserver_runtime.model import ServedModel
@@ -185,4 +185,4 @@ def _shown(step: Step, report: Report) -> Text:
         return Text("not reached", "dim")
     if not step.passed and report.failure is not None:
         return Text(report.failure.reason, "red")  # the sentence stands below the table
-    return Text(step.says)
+    return Text(printable(step.says))
