@@ -31,7 +31,8 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 def container(**source: Any) -> tuple[dict[str, Any], str]:
     """Build the init container, and where the runtime looks for the model."""
-    server = make.parsed(model={"source": source, "digest": DIGEST})
+    signature = {"publicKey": {"configMap": {"name": "keys", "key": "release.pub"}}}
+    server = make.parsed(model={"source": source, "digest": DIGEST, "signature": signature})
     (built,) = pod_template(server, "localhost/runtime:1")["spec"]["initContainers"]
     return built, model_path(server)
 
@@ -61,6 +62,7 @@ def test_every_option_arrives(kind: str) -> None:
         "endpoint": "http://store:9000" if s3 else None,
         "region": "eu-central-1" if s3 else None,
         "path_style": s3,
+        "signed": True,
     }
 
 

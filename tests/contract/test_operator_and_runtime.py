@@ -22,6 +22,7 @@ PINNED = {
     "version": "1.0.0",
     "digest": "sha256:" + "0" * 64,
     "source": {"bundled": {"path": "/models/breast-cancer"}},
+    "signature": {"publicKey": {"configMap": {"name": "keys", "key": "release.pub"}}},
 }
 
 
@@ -36,6 +37,7 @@ def test_every_variable_is_a_setting() -> None:
     settings = from_environment(environment())
     assert str(settings.model_path) == "/models/breast-cancer"
     assert settings.model_digest == PINNED["digest"]
+    assert str(settings.signature_key_file) == "/etc/modelserver/signature/public-key.pem"
     assert str(settings.termination_log) == "/dev/termination-log"
     assert (settings.log_level, settings.max_batch_rows) == ("DEBUG", 100)
     assert (settings.max_body_bytes, settings.max_concurrency) == (1048576, 64)

@@ -166,5 +166,10 @@ def test_a_public_key_is_mounted_and_named():
     assert volume["configMap"]["items"] == [{"key": "release.pub", "path": "public-key.pem"}]
     (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "signature"]
     assert mount["mountPath"] == "/etc/modelserver/signature"
+    assert "--signed" not in fetch(s3=S3)["args"]
+    signed = make.parsed(
+        model={"source": {"s3": S3}, "digest": DIGEST, "signature": {"publicKey": key}}
+    )
+    assert "--signed" in pod_template(signed, "x")["spec"]["initContainers"][0]["args"]
     without = desired_config_map(make.parsed(model=bundled), make.SURROUNDINGS)["data"]
     assert "MODELSERVER_SIGNATURE_KEY_FILE" not in without

@@ -200,6 +200,18 @@ def test_a_folder_without_a_file(store, tmp_path):
         fetched(store.source("less/"), tmp_path)
 
 
+def test_a_signature_is_brought_where_it_is_asked_for(store, tmp_path):
+    """It is made after the manifest, and so stands in none."""
+    files = {**ARTIFACT, "model.sig": b"{}"}
+    store.put(files, "signed/")
+    for signed, want in ((False, ARTIFACT), (True, files)):
+        place = tmp_path / str(signed)
+        place.mkdir()
+        assert contents(fetched(store.source("signed/", signed=signed), place)) == want
+    with pytest.raises(FetchFailed, match=r"NoSuchKey for good/1\.0\.0/model\.sig"):
+        fetched(store.source("good/1.0.0/", signed=True), tmp_path)
+
+
 @pytest.mark.parametrize("key", ["archives/m.tar", "good/1.0.0/"])
 def test_more_than_may_be(store, tmp_path, key):
     """Known before it is fetched: by the server, or by the manifest."""

@@ -106,5 +106,5 @@ class Model(Wire):
     A signature that the artifact must have, made with model-signing.
 
     It says who made the artifact, where the digest says what it is. A pod that finds none, or one
-    by another key, does not start.
+    by another key, does not start and says `SignatureInvalid`.
     """

@@ -73,6 +73,8 @@ def _arguments(server: ModelServer, source: HttpSource | S3Source) -> list[str]:
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
     if isinstance(source, S3Source) and source.path_style:
         given.append("--path-style")
+    if server.spec.model.signature is not None:
+        given.append("--signed")
     return [address, FETCHED, *given]
 
 

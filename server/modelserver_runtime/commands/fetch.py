@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import typer
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS: Final = 300
+
+
+class _InBucket(NamedTuple):
+    """What only a bucket needs."""
+
+    endpoint: str | None
+    region: str | None
+    path_style: bool
+    signed: bool
 
 
 def fetch(  # noqa: PLR0913 - each is an option of its own
@@ -56,6 +65,10 @@ def fetch(  # noqa: PLR0913 - each is an option of its own
     path_style: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--path-style", help="Name the bucket in the path, not in the host.")
     ] = False,
+    signed: Annotated[  # noqa: FBT002 - the same
+        bool,
+        typer.Option("--signed", help="From a folder of a bucket, fetch the signature as well."),
+    ] = False,
 ) -> None:
     """
     Fetch an artifact, verify it, and only then put it where it belongs.
@@ -69,7 +82,9 @@ def fetch(  # noqa: PLR0913 - each is an option of its own
         from modelserver_runtime.fetching.transfer import Deadline, Transfer  # noqa: PLC0415
 
         transfer = Transfer(max_bytes, Deadline(timeout_seconds))
-        found = _source(source, ca_file, credentials, (endpoint, region, path_style))
+        found = _source(
+            source, ca_file, credentials, _InBucket(endpoint, region, path_style, signed)
+        )
         fetching.fetch(found, into, digest=_checked(digest), transfer=transfer)
     except (LoadError, SettingError) as error:
         (variable,) = names_of("termination_log")
@@ -91,7 +106,7 @@ def _source(
     address: str,
     ca_file: Path | None,
     credentials: Path | None,
-    s3: tuple[str | None, str | None, bool],
+    s3: _InBucket,
 ) -> "Source":
     """
     Understand *address*.
@@ -112,13 +127,13 @@ def _source(
     from modelserver_runtime.fetching.credentials import S3Credentials  # noqa: PLC0415
     from modelserver_runtime.fetching.s3 import S3Source  # noqa: PLC0415
 
-    endpoint, region, path_style = s3
     return S3Source(
         bucket,
         key,
-        endpoint=endpoint,
-        region=region,
-        path_style=path_style,
+        endpoint=s3.endpoint,
+        region=s3.region,
+        path_style=s3.path_style,
+        signed=s3.signed,
         ca_file=ca_file,
         credentials=S3Credentials.read(credentials) if credentials is not None else None,
     )

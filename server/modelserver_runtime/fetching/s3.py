@@ -30,6 +30,7 @@ from modelserver_runtime.errors import (
 from modelserver_runtime.fetching.archives import unpack
 from modelserver_runtime.fetching.credentials import S3Credentials
 from modelserver_runtime.fetching.transfer import Interrupted, Part, Transfer
+from modelserver_runtime.signature_check import MAX_SIGNATURE_BYTES, SIGNATURE
 
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 30
@@ -63,6 +64,7 @@ class S3Source:
         path_style: name the bucket in the path instead of in the host.
         ca_file: authorities to trust instead of the system's.
         credentials: None takes those of the pod's identity, or asks without any.
+        signed: bring the signature of a folder of files, too, which stands in no manifest.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own
@@ -75,9 +77,11 @@ class S3Source:
         path_style: bool = False,
         ca_file: Path | None = None,
         credentials: S3Credentials | None = None,
+        signed: bool = False,
     ) -> None:
         self._bucket = bucket
         self._key = key
+        self._signed = signed
         session = _session(credentials)
         config = Config(
             region_name=region or session.region_name or _DEFAULT_REGION,
@@ -136,6 +140,9 @@ class S3Source:
                 raise DigestMismatch(
                     f"{file.path} is longer than the {file.size} bytes it should have"
                 ) from error
+        if self._signed:
+            opener = self._opener(self._key + SIGNATURE)
+            transfer.receive(opener, folder / SIGNATURE, limit=MAX_SIGNATURE_BYTES)
         transfer.progress.end()
         return folder
 
