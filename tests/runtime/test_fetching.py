@@ -3,6 +3,7 @@
 import base64
 import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,18 @@ def test_redirects_to_something_else_are_refused(place, target):
         shelf.tricks["/m.tar"] = [redirects(target)]
         with pytest.raises(FetchFailed, match="which is not HTTP"):
             fetched(shelf, place)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[", "http://[::1", "http://127.0.0.1:99999/", "http://:80/", "http://a b/"]
+)
+def test_redirects_to_no_address_are_refused(place, target):
+    """Also with credentials, for which hosts are compared."""
+    for credentials in (None, TOKEN):
+        with serving() as shelf:
+            shelf.tricks["/m.tar"] = [redirects(target)]
+            with pytest.raises(FetchFailed, match=r"no address|not known|no connection"):
+                fetched(shelf, place, credentials=credentials)
 
 
 def test_credentials_stay_with_the_host_they_are_for(place):
@@ -418,6 +431,32 @@ def test_a_server_that_speaks_no_tls(place):
         shelf.url = shelf.url.replace("http:", "https:")
         with pytest.raises(FetchFailed, match=r"TLS with .* failed: "):
             fetched(shelf, place)
+
+
+def test_tls_that_breaks_off_is_taken_up_where_it_was(place, authority):
+    """In the middle of a handshake as in the middle of the archive."""
+    pem = place.parent / "ca.pem"
+    authority.cert_pem.write_to_path(pem)
+    with serving(tls(authority), m_tar=tar()) as shelf:
+        shelf.tricks["/m.tar"] = [breaks_after(20_000)]
+        assert contents(fetched(shelf, place, ca_file=pem)) == ARTIFACT
+        assert [headers.get("range") for _, headers in shelf.asked] == [None, "bytes=20000-"]
+
+
+def test_a_handshake_that_breaks_off_is_tried_again(place):
+    """A balancer whose servers are not there yet does that."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def hang_up() -> None:
+            for _ in range(6):
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(FetchFailed, match=rf"the connection to 127\.0\.0\.1:{port} broke"):
+            fetched(Shelf(f"https://127.0.0.1:{port}"), place)
+        thread.join()
 
 
 def test_an_authority_that_is_none(tmp_path):

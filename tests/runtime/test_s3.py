@@ -232,7 +232,7 @@ def test_a_private_authority(tmp_path):
     volume.mkdir()
     with serving(tmp_path, "--cert", str(chain), "--key", str(key), ca_file=pem) as store:
         store.put(ARTIFACT, "m/")
-        with pytest.raises(FetchFailed, match="certificate cannot be verified"):
+        with pytest.raises(FetchFailed, match="certificate of the server cannot be verified"):
             fetched(store.source("m/"), volume)
         assert contents(fetched(store.source("m/", ca_file=pem), volume)) == ARTIFACT
 

@@ -155,8 +155,11 @@ def _number(text: str | None) -> int | None:
 
 
 def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
-    scheme = urlsplit(target).scheme
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError as error:
+        raise FetchFailed("it redirects to what is no address") from error
     if scheme not in ("http", "https"):
         raise FetchFailed(f"it redirects to {scheme or 'nowhere'}, which is not HTTP")
     if scheme == "http" and urlsplit(url).scheme == "https":
@@ -168,7 +171,11 @@ def _redirected(url: str, location: str) -> str:
 
 def _origin(url: str) -> tuple[str, str | None, int]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise FetchFailed(f"{_plain(url)} is no address") from error
+    return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80)
 
 
 def _plain(url: str) -> str:
@@ -191,6 +198,8 @@ def _named(url: str) -> Iterator[None]:
     try:
         yield
     except SSLError as error:
+        if isinstance(_below(error), ssl.SSLEOFError):
+            raise Interrupted(f"the connection to {host} broke") from error
         raise FetchFailed(f"TLS with {host} failed: {_reason(error)}") from error
     except LocationValueError as error:
         raise FetchFailed(f"{_plain(url)} is no address: {error}") from error
@@ -208,7 +217,7 @@ def _named(url: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """What the operating system or OpenSSL says, without the address of an object."""
-    below = error.__cause__ or error.__context__ or (error.args[0] if error.args else error)
+    below = _below(error)
     if isinstance(below, ssl.SSLCertVerificationError):
         return below.verify_message
     if isinstance(below, ssl.SSLError):
@@ -216,3 +225,8 @@ def _reason(error: Exception) -> str:
     if isinstance(below, OSError) and below.strerror:
         return below.strerror.lower()
     return "it cannot be reached"
+
+
+def _below(error: Exception) -> object:
+    """What urllib3 wraps."""
+    return error.__cause__ or error.__context__ or (error.args[0] if error.args else error)

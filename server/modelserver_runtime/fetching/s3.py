@@ -195,9 +195,9 @@ def _named(key: str) -> Iterator[None]:
     except ClientError as error:
         raise _of_answer(error, key) from error
     except SSLError as error:
-        raise FetchFailed(
-            "TLS with the server failed: its certificate cannot be verified"
-        ) from error
+        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+            raise Interrupted("TLS with the server failed") from error
+        raise FetchFailed("the certificate of the server cannot be verified") from error
     except EndpointConnectionError as error:
         raise Interrupted("no connection to the server, or its name is not known") from error
     except (ConnectionClosedError, IncompleteReadError, ResponseStreamingError) as error:
