@@ -8,19 +8,24 @@ both servers, are in `test_examples.py`. All cases here are applied at once.
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import artifacts
 import pytest
 from cluster_access import TINY, Cluster, eventually, installed_image, model_server, post
+from cryptography.hazmat.primitives.asymmetric import ec
 from load import ENOUGH, ROW, under_load
 from model_stores import Stores, stores
 from nodes import is_ready, nodes, worker
 
 from runtime.archive_make import DIGEST, tar, with_flipped_byte, zipped
+from runtime.artifact_make import Artifact
 from runtime.hostile_archives import HOSTILE
+from runtime.test_signature_check import sign, write_keys
 
 pytestmark = pytest.mark.cluster
 
@@ -157,15 +162,50 @@ def server(name: str, model: dict[str, Any], **spec: Any) -> dict[str, Any]:
     return model_server(name, model=model, resources=TINY, rollout=rollout, **spec)
 
 
+def signed(folder: Path) -> dict[str, bytes]:
+    """Sign the artifact as its users do; the public half of the key is beside it in *folder*."""
+    write_keys(folder, "ours", ec.generate_private_key(ec.SECP256R1()))
+    write_keys(folder, "theirs", ec.generate_private_key(ec.SECP256R1()))
+    artifact = Artifact(shutil.copytree(artifacts.ARTIFACT, folder / "artifact"))
+    sign(artifact, folder / "ours.pem")
+    return {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
+
+
+def keys(folder: Path) -> dict[str, Any]:
+    """Build the ConfigMap of both public keys."""
+    data = {name: (folder / f"{name}.pub").read_text() for name in ("ours", "theirs")}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys"}, "data": data}
+
+
+def by(key: str) -> dict[str, Any]:
+    """Ask for a signature by *key*."""
+    return {"signature": {"publicKey": {"configMap": {"name": "keys", "key": key}}}}
+
+
+SERVES |= {
+    "signed-objects": s3("signed/") | by("ours"),
+    "signed-file": http("signed.tar") | by("ours"),
+}
+REFUSED |= {
+    "signed-by-another": Refused(
+        s3("signed/") | by("theirs"), "SignatureInvalid", ("does not verify with",)
+    ),
+    "unsigned": Refused(http("first.tar") | by("ours"), "SignatureInvalid", ("no model.sig",)),
+}
+
+
 @pytest.fixture(scope="module")
-def sources(cluster: Cluster) -> Iterator[Stores]:
+def sources(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """Both servers with all that they have, and all ModelServers but the one that is changed."""
     for node in nodes(cluster):
         images = ("docker", "exec", node, "ctr", "-n", "k8s.io", "images")
         cluster.run(*images, "tag", "--force", installed_image("RUNTIME_IMAGE"), IMAGE)
     with cluster.fresh_namespace("sources") as namespace, stores(cluster, namespace) as found:
-        found.upload(FILES)
-        found.put(OBJECTS)
+        folder = tmp_path_factory.mktemp("signed")
+        ours = signed(folder)
+        found.upload(FILES | {"signed.tar": tar(ours)})
+        found.put(OBJECTS | {f"signed/{name}": body for name, body in ours.items()})
+        cluster.apply(namespace, keys(folder))
         image = {
             "source": {"image": {"reference": IMAGE, "path": "models/breast-cancer"}},
             "digest": DIGEST,
