@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import modelserver_make as make
 from modelserver_operator.causes import root_cause
-from runtime.process import BUNDLED, running
+from runtime.process import BUNDLED, START_SECONDS, running
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_an_artifact_that_nobody_signed(tmp_path: Path) -> None:
     with running(
         signature_key_file=str(key), on_load_failure="exit", termination_log=str(log)
     ) as process:
-        code = process.wait()
+        code = process.wait(START_SECONDS)
     cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))], {})
     want = f"1 of 1 pods: {BUNDLED} has no model.sig, and one is wanted"
     assert (code, cause) == (78, ("SignatureInvalid", want))
@@ -66,7 +66,7 @@ def test_a_model_too_large_for_the_container(tmp_path: Path) -> None:
     with running(
         memory_limit_bytes=str(64 * 2**20), on_load_failure="exit", termination_log=str(log)
     ) as process:
-        code = process.wait()
+        code = process.wait(START_SECONDS)
     cause = root_cause([make.pod(state=make.ended(log.read_text(), code=code))], {})
     assert code == 78
     assert cause is not None

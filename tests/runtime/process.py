@@ -82,9 +82,9 @@ class Process:
         """Any signal."""
         self._process.send_signal(number)
 
-    def wait(self) -> int:
-        """The exit code."""
-        code = self._process.wait(STOP_SECONDS)
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit code, at most *seconds* later."""
+        code = self._process.wait(seconds)
         self._reader.join(STOP_SECONDS)
         return code
 

@@ -20,7 +20,7 @@ from runtime.artifact_make import Artifact
 from runtime.hostile_artifact import Calls, Hostile, dumped, pickled
 from runtime.hostile_artifacts import hostile_artifacts
 from runtime.hostile_pickles import COMPRESSIONS, PAYLOADS
-from runtime.process import running
+from runtime.process import START_SECONDS, running
 
 HOSTILE = list(hostile_artifacts())
 EXIT_MODEL = 78
@@ -93,7 +93,7 @@ def ended(hostile: Hostile, folder: Path) -> tuple[int, str]:
     log = folder / "termination-log"
     settings = settings_for(hostile, folder)
     with running(on_load_failure="exit", termination_log=str(log), **settings) as process:
-        code = process.wait()
+        code = process.wait(START_SECONDS)
     assert not any(event.get("event") == "model loaded" for event in process.events())
     return code, log.read_text()
 
