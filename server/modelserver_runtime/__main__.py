@@ -13,12 +13,13 @@ from modelserver_runtime.container_mode import mlflow_command
 from modelserver_runtime.errors import LoadError, LoadTimeout, SettingError
 from modelserver_runtime.lean_imports import import_structlog
 from modelserver_runtime.settings import Settings
-from modelserver_runtime.watchdog import watchdog
+from modelserver_runtime.watchdog import end_after, watchdog
 
 EXIT_USAGE = 64
 EXIT_MODEL = 78
 SWITCH_SECONDS = 0.0005  # the event loop waits for the worker thread no longer than this
 WATCHDOG_SECONDS = 2.0
+END_SECONDS = 5.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +62,8 @@ def _serve(settings: Settings) -> int:
         if settings.on_load_failure == "exit":
             _say_why(error.reason, str(error))
             server.should_exit = True
+            if isinstance(error, LoadTimeout):  # what hangs may yet stop everything else
+                end_after(END_SECONDS, EXIT_MODEL)
 
     app = create_app(settings, on_load_failure=end_if_told_to, watch=watch)
     server = Server(app)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,7 @@ from modelserver_runtime.routes.model import model_routes
 from modelserver_runtime.routes.pages import start_routes
 from modelserver_runtime.routes.v1 import v1_routes
 from modelserver_runtime.routes.v2 import v2_routes
-from modelserver_runtime.serving import Serving, Watch
+from modelserver_runtime.serving import Serving
 from modelserver_runtime.settings import Settings
 
 
@@ -48,7 +48,7 @@ def create_app(
     *,
     load: Callable[[Settings], ServedModel] = loading.load,
     on_load_failure: Callable[[errors.LoadError], None] = lambda _: None,
-    watch: Watch = nullcontext,
+    watch: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RuntimeApp:
     """
     Build the application that *settings* describe.
@@ -57,13 +57,13 @@ def create_app(
         settings: what to serve and how.
         load: how the model is made; runs in a thread once the application has started.
         on_load_failure: told when there is no model, so that the process can end.
-        watch: is entered while the model is loaded, see `Serving`.
+        watch: is entered until the model is loaded, or its failure was told.
     """
-    serving = Serving(settings, load, watch)
+    serving = Serving(settings, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        starting = asyncio.create_task(_start(serving, on_load_failure))
+        starting = asyncio.create_task(_start(serving, on_load_failure, watch))
         yield
         starting.cancel()
         serving.stop()
@@ -88,10 +88,15 @@ def create_app(
     return app
 
 
-async def _start(serving: Serving, on_load_failure: Callable[[errors.LoadError], None]) -> None:
-    await serving.start()
-    if serving.failure is not None:
-        on_load_failure(serving.failure)
+async def _start(
+    serving: Serving,
+    on_load_failure: Callable[[errors.LoadError], None],
+    watch: Callable[[], AbstractContextManager[None]],
+) -> None:
+    with watch():
+        await serving.start()
+        if serving.failure is not None:
+            on_load_failure(serving.failure)
 
 
 async def _request_error(request: Request, error: Exception) -> Response:

@@ -5,7 +5,6 @@ import ctypes
 import gc
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,8 +29,6 @@ from modelserver_runtime.settings import Settings
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-Watch = Callable[[], AbstractContextManager[None]]
 
 INLINE_ROWS = 64
 """Requests of more rows go to the worker thread, so that they do not stall small ones."""
@@ -76,30 +73,22 @@ class Serving:
     Args:
         settings: what it was told to do.
         load: how a model comes into being; runs once, in a thread of its own.
-        watch: is entered while it runs, to end a process in which nothing else runs any more.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        load: Callable[[Settings], ServedModel],
-        watch: Watch = nullcontext,
-    ) -> None:
+    def __init__(self, settings: Settings, load: Callable[[Settings], ServedModel]) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.failure: LoadError | None = None
         self.draining = False
         self._load = load
-        self._watch = watch
         self._ready: Ready | None = None
 
     async def start(self) -> None:
         """Load the model; afterwards either `ready` answers or `failure` says why not."""
         limit = self.settings.load_timeout_seconds
         try:
-            with self._watch():
-                async with asyncio.timeout(limit):
-                    model = await _in_daemon_thread(lambda: self._load(self.settings))
+            async with asyncio.timeout(limit):
+                model = await _in_daemon_thread(lambda: self._load(self.settings))
         except TimeoutError:
             self.failure = LoadTimeout(limit)
         except LoadError as error:

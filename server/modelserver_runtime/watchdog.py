@@ -51,6 +51,13 @@ def watchdog(
             libc.fclose(stream)
 
 
+def end_after(seconds: float, exit_code: int) -> None:
+    """End the process with *exit_code* when it has not ended by itself within *seconds*."""
+    libc = _libc()
+    if libc is not None:
+        _timer(libc, seconds, libc._exit, exit_code)  # noqa: SLF001 - libc's
+
+
 class _Event(ctypes.Structure):
     """`struct sigevent`, the same in glibc and musl where pointers have eight bytes."""
 
