@@ -80,8 +80,7 @@ def verified(folder: Path, digest: str) -> Artifact:
         LoadError.
     """
     artifact = open_artifact(folder, pinned=digest)
-    for file in artifact.manifest.files:
-        artifact.read(file)
+    artifact.verify_files()
     return artifact
 
 
