@@ -37,10 +37,12 @@ test-faults: setup ## the long fault campaigns, 16 minutes; writes docs/measurem
 	@$(VENV)/pytest tests/faults --long-campaigns -v
 
 test-cluster: setup cluster images ## the tests on the real cluster
+	@$(STEP) "stores that models are fetched from" $(KIND)/stores.sh
 	@$(VENV)/pytest -m cluster -v
 
 test: setup cluster images ## every test, on the real cluster too, and beside a browser, Prometheus and MLflow
 	@$(STEP) "programs for tests" scripts/test-programs
+	@$(STEP) "stores that models are fetched from" $(KIND)/stores.sh
 	@$(VENV)/pytest
 
 cluster: ## a kind cluster of two nodes; builds its node image where no image registry answers
