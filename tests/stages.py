@@ -27,14 +27,14 @@ class Stage:
 
 
 STAGES: Final = (
-    Stage("units and contracts", 6, ("tests",)),
-    Stage("runtime", 12, ("tests/runtime",)),
-    Stage("R1 API faults", 5, ("tests/faults/test_api_faults.py",)),
-    Stage("R2 watch faults", 1.5, ("tests/faults/test_watch_faults.py",)),
-    Stage("R3 crash points", 3, ("tests/faults/test_crash_points.py",)),
-    Stage("leader kills", 2, ("tests/faults/test_leader_kills.py",)),
-    Stage("bad input", 1.5, ("tests/faults/test_bad_input.py",)),
-    Stage("cluster", 22, ("tests/cluster",)),
+    Stage("units and contracts", 4, ("tests",)),
+    Stage("runtime", 9, ("tests/runtime",)),
+    Stage("R1 API faults", 4, ("tests/faults/test_api_faults.py",)),
+    Stage("R2 watch faults", 1, ("tests/faults/test_watch_faults.py",)),
+    Stage("R3 crash points", 2, ("tests/faults/test_crash_points.py",)),
+    Stage("leader kills", 1.5, ("tests/faults/test_leader_kills.py",)),
+    Stage("bad input", 1, ("tests/faults/test_bad_input.py",)),
+    Stage("cluster", 32, ("tests/cluster",)),
 )
 
 

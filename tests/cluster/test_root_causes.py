@@ -166,7 +166,15 @@ def troubles(operator_image: str, pause_image: str) -> tuple[Trouble, ...]:
             "OutOfMemory",
             "raise resources.limits.memory",
             ended("OOMKilled"),
+            {"resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "32Mi"}}},
+        ),
+        Trouble(  # room for the process, and none for the model
+            "small",
+            "ModelTooLarge",
+            "more than 90% of 64 MiB",
+            ended("ModelTooLarge"),
             {"resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi"}}},
+            stalled=True,
         ),
         Trouble(
             "digest",
