@@ -95,8 +95,11 @@ class Gate:
         self._guard = Guard(settings)
         self._metrics_port = settings.metrics_port
         self._requests = RequestLog(settings)
-        # A refused request is asked once more the long way: it must not be counted twice.
-        self._may_be_at_once = settings.rate_limit_per_minute is None
+        # What is not answered at once is asked anew the long way, and must not be counted twice;
+        # and an answer at once has no headers of its own.
+        self._may_be_at_once = (
+            settings.rate_limit_per_minute is None and not self._guard.has_origins
+        )
         self._rules = BodyRules(
             settings.max_body_bytes,
             HeldBytes(settings.max_in_flight_bytes, _counter(self._metrics, "in-flight-bytes")),
@@ -144,7 +147,6 @@ class Gate:
         if (
             answer is None
             or answer.headers
-            or self._guard.has_origins
             or cycle is None
             or not cycle.answer(
                 answer.status, answer.content_type, exchange.request_id, answer.body
@@ -160,6 +162,9 @@ class Gate:
         try:
             if self._guard.asks:
                 self._guard.admit(exchange)
+        except RequestError:
+            return None  # counted, and told, the long way
+        try:
             return at_once(exchange)
         except RequestError as error:
             return refusal(error, exchange.request_id)

@@ -82,6 +82,33 @@ def test_refusals_are_counted(guarded: Process) -> None:
     assert 'prediction_requests_total{endpoint="predict",status="401"}' in metrics
 
 
+def test_every_request_is_counted_once(tokens: Path, row: dict[str, float]) -> None:
+    """Also where one row is answered in the moment it has arrived."""
+    with running(auth_tokens_file=str(tokens)) as process:
+        process.wait_ready()
+        url = f"{process.url()}/predict"
+        sent = [({}, 401), (bearer("not-one-of-ours-at-all"), 403), (bearer(OLD), 200)]
+        for headers, status in sent:
+            assert httpx.post(url, json=row, headers=headers).status_code == status
+        metrics = httpx.get(f"{process.url()}/metrics").text
+    for status in (401, 403, 200):
+        line = f'prediction_requests_total{{endpoint="predict",status="{status}"}} 1.0'
+        assert line in metrics
+    for reason in ("unauthorized", "forbidden"):
+        assert f'rejected_requests_total{{reason="{reason}"}} 1.0' in metrics
+    assert "prediction_batch_rows_count 1.0" in metrics
+
+
+@pytest.mark.parametrize("origins", ["", ORIGIN], ids=["no origins", "origins"])
+def test_one_prediction_is_one_prediction(origins: str, row: dict[str, float]) -> None:
+    """Whatever else is asked for, the model is asked once."""
+    with running(cors_origins=origins) as process:
+        process.wait_ready()
+        assert httpx.post(f"{process.url()}/predict", json=row).status_code == 200
+        metrics = httpx.get(f"{process.url()}/metrics").text
+    assert "prediction_batch_rows_count 1.0" in metrics
+
+
 def test_tokens_are_taken_up_without_a_restart(
     guarded: Process, tokens: Path, row: dict[str, float]
 ) -> None:
