@@ -26,6 +26,7 @@ import servers
 from servers import Program, Server
 from wrk import Counted, Load, Wrk
 
+TITLE = "# The runtime, measured\n\nWritten by `make bench-runtime`.\n\n"
 HELLO = "bare uvicorn"
 BIG = "1,000 rows"
 TOLERANCE = 1e-9
@@ -84,7 +85,7 @@ def main() -> int:
     report = "\n".join(_report(figures, arguments.models, rounds, seconds))
     print(report)
     if arguments.markdown is not None:
-        arguments.markdown.write_text(report + "\n")
+        arguments.markdown.write_text(f"{TITLE}{report}\n")
     return 0
 
 
