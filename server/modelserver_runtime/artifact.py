@@ -207,6 +207,11 @@ Attest = Callable[[str, str], None]
 """Takes a file's path in the artifact and the sha256 it has; raises unless somebody signed that."""
 
 
+def digest_of(content: bytes) -> str:
+    """The digest of *content*, `sha256:…`; that of an artifact is its manifest's."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
 def open_artifact(folder: Path, *, pinned: str | None, attest: Attest | None = None) -> Artifact:
     """
     Read the manifest of the artifact in *folder* through one open file.
@@ -221,7 +226,7 @@ def open_artifact(folder: Path, *, pinned: str | None, attest: Attest | None = N
     """
     with _opened_below(folder, MANIFEST, limit=MAX_MANIFEST_BYTES) as opened:
         content = opened.read()
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    digest = digest_of(content)
     if pinned is not None and digest != pinned:
         raise DigestMismatch(
             f"the artifact in {folder} has digest {digest}, but {pinned} is pinned"

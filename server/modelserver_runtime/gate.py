@@ -89,6 +89,7 @@ class Gate:
 
     def __init__(self, serving: Serving, hot: Router, rest: App) -> None:
         settings = serving.settings
+        self._serving = serving
         self._metrics = serving.metrics
         self._hot = hot
         self._rest = rest
@@ -137,6 +138,8 @@ class Gate:
         """
         route = self._hot(scope["path"])
         if route is None or route.at_once is None or not self._may_be_at_once:
+            return False
+        if self._serving.inline is None:  # or every request to a slow model would be read twice
             return False
         if self._metrics_port is not None and self._is_at_the_wrong_port(scope):
             return False

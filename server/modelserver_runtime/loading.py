@@ -1,6 +1,5 @@
 """From a path to a model that may be served: what must hold before a pod is Ready, in order."""
 
-import hashlib
 import platform
 import re
 import time
@@ -22,6 +21,7 @@ from modelserver_runtime.artifact import (
     Manifest,
     Output,
     Signature,
+    digest_of,
     open_artifact,
 )
 from modelserver_runtime.engines import Engine, Rows
@@ -256,7 +256,7 @@ def _lone_file(path: Path, settings: Settings) -> _Verified:
         content = path.read_bytes()
     except OSError as error:
         raise ModelLoadFailed(f"{path} cannot be read: {error}") from error
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    digest = digest_of(content)
     if settings.model_digest is not None and settings.model_digest != digest:
         raise DigestMismatch(f"{path} has digest {digest}, but {settings.model_digest} is pinned")
     return _Verified(content, path, format_, digest, None)

@@ -81,6 +81,20 @@ class OutOfRange(Exception):
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
+def as_float32(rows: Rows) -> NDArray[np.float32]:
+    """
+    Round *rows* to float32.
+
+    Raises:
+        OutOfRange: a finite value would become infinite.
+    """
+    with np.errstate(over="ignore"):
+        single: NDArray[np.float32] = rows.astype(np.float32)
+    if np.isinf(single).any():
+        require_float32_range(rows.astype(np.float64, copy=False))
+    return single
+
+
 def require_float32_range(rows: Rows) -> None:
     """
     Refuse what float32 would make infinite.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserver_runtime.engines import require_float32_range
+from modelserver_runtime.engines import as_float32
 
 ColumnType = Literal["float64", "int64", "bool", "string"]
 
@@ -180,14 +180,6 @@ def _probabilities(output: Any, classes: list[Any]) -> NDArray[np.float64]:
     return np.asarray(output, dtype=np.float64)
 
 
-def _single(columns: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        single = columns.astype(np.float32)
-    if np.isinf(single).any():
-        require_float32_range(columns.astype(np.float64))
-    return np.ascontiguousarray(single)
-
-
 def _whole(columns: NDArray[Any], dtype: type) -> NDArray[Any]:
     whole: NDArray[Any] = columns.astype(dtype)
     if not (whole == columns).all():
@@ -202,7 +194,7 @@ def _texts(columns: NDArray[Any]) -> NDArray[Any]:
 
 
 _TENSORS: Mapping[str, Any] = {
-    "tensor(float)": _single,
+    "tensor(float)": lambda columns: np.ascontiguousarray(as_float32(columns)),
     "tensor(double)": lambda columns: np.ascontiguousarray(columns.astype(np.float64)),
     "tensor(int64)": lambda columns: _whole(columns, np.int64),
     "tensor(int32)": lambda columns: _whole(columns, np.int32),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelserver_runtime.engines import Outcome, Rows, Unsupported, kind_of, require_float32_range
+from modelserver_runtime.engines import Outcome, Rows, Unsupported, as_float32, kind_of
 from modelserver_runtime.engines.logistic import probability_of
 from modelserver_runtime.engines.onnx_graph import Ensemble, serialize
 from modelserver_runtime.engines.preprocessing import Scaling, split
@@ -87,16 +87,8 @@ class TreesEngine:
         for scaling in self._scalings:
             rows = scaling(rows)
         if self._rounds_input:
-            rows = _rounded(rows)
+            rows = as_float32(rows).astype(np.float64)
         return self._finish(self._session.run(None, {"x": np.ascontiguousarray(rows)})[0])
-
-
-def _rounded(rows: Rows) -> Rows:
-    with np.errstate(over="ignore"):
-        single = rows.astype(np.float32)
-    if np.isinf(single).any():
-        require_float32_range(rows)
-    return single.astype(np.float64)
 
 
 def _session(model: bytes, *, threads: int) -> Any:

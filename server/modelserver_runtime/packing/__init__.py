@@ -6,7 +6,6 @@ where there are no rows; `golden`, `answers`, `baseline` and `scores` are parts 
 `model_files` the bytes it pins.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelserver_runtime.artifact import MANIFEST, Manifest, Signature
+from modelserver_runtime.artifact import MANIFEST, Manifest, Signature, digest_of
 from modelserver_runtime.engines import Outcome, OutOfRange, Rows
 from modelserver_runtime.engines.reference import reference_engine
 from modelserver_runtime.errors import ModelLoadFailed, NotPackable
@@ -189,4 +188,4 @@ def _files_to_write(
 def _write(manifest: Manifest, folder: Path) -> str:
     content = json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=1) + "\n"
     (folder / MANIFEST).write_text(content, encoding="utf-8")
-    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+    return digest_of(content.encode())
