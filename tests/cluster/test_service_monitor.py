@@ -63,6 +63,7 @@ def test_the_monitor_comes_and_goes_with_its_kind(
     before = operators(cluster)
 
     cluster.kubectl("apply", "--server-side", "-f", str(crd))
+    eventually(lambda: _is_served(cluster), 20)
     eventually(lambda: _uid(cluster, namespace), 60)
     monitor = cluster.get(namespace, KIND, NAME) or {}
     [endpoint] = monitor["spec"]["endpoints"]
@@ -100,6 +101,11 @@ def test_the_monitor_comes_and_goes_with_its_kind(
     cluster.apply(namespace, model_server(NAME, **spec))
     cluster.wait_ready(namespace, NAME, 20)
     assert operators(cluster) == before
+
+
+def _is_served(cluster: Cluster) -> bool:
+    """Say whether the API server tells kubectl of the kind, which takes it a moment."""
+    return cluster.kubectl("get", KIND, "--all-namespaces", check=False).returncode == 0
 
 
 def _uid(cluster: Cluster, namespace: str) -> str | None:
