@@ -3,17 +3,13 @@
 import contextlib
 import hashlib
 import json
-import ssl
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from cluster_access import ROOT, SYSTEM, Cluster, eventually, installed_image, post
-from load import ROW
 from model_stores import stores
 from nodes import nodes
 
@@ -116,7 +112,6 @@ def a_bucket(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 
 BEFORE: dict[str, Before] = {
-    "breast-cancer.yaml": nothing,
     "diabetes.yaml": nothing,
     "from-configmap.yaml": a_config_map,
     "from-http.yaml": a_web_server,
@@ -184,40 +179,11 @@ def namespaces_with_pods(cluster: Cluster) -> set[str]:
     return {pod["metadata"]["namespace"] for pod in json.loads(found)["items"]}
 
 
-def test_the_secured_example_serves_holders_of_a_token(
-    cluster: Cluster, namespace: str, tmp_path: Path
-) -> None:
-    """Made ready as its comment says; over TLS, with the token, and for nobody else."""
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    # 127.0.0.1 besides, where the test's port-forward ends.
-    names = f"subjectAltName=DNS:secured.{namespace}.svc,IP:127.0.0.1"
-    cluster.run(
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-        *("-nodes", "-days", "1", "-subj", "/CN=secured", "-addext", names),
-        *("-keyout", str(key), "-out", str(certificate)),
-    )
-    token = uuid.uuid4().hex
-    secret = ("-n", namespace, "create", "secret")
-    cluster.kubectl(*secret, "generic", "secured-tokens", f"--from-literal=tokens={token}")
-    cluster.kubectl(*secret, "tls", "secured-tls", f"--cert={certificate}", f"--key={key}")
-    cluster.kubectl("-n", namespace, "apply", "-f", str(EXAMPLES / "secured.yaml"))
-    cluster.wait_ready(namespace, "secured", 90)
-    with (
-        cluster.forward(namespace, "service/secured", 443) as url,
-        httpx.Client(
-            base_url=url.replace("http:", "https:"),
-            verify=ssl.create_default_context(cafile=str(certificate)),
-        ) as client,
-    ):
-        holder = {"Authorization": f"Bearer {token}"}
-        answers = [client.post("/predict", json=ROW, headers=h) for h in (holder, {})]
-    assert [answer.status_code for answer in answers] == [200, 401]
-
-
 def test_no_example_is_forgotten() -> None:
-    """Each has a test that applies it."""
+    """Each has a test that applies it, some in the file of what they show."""
     assert {path.name for path in EXAMPLES.iterdir()} == {
         *BEFORE,
+        "breast-cancer.yaml",  # test_serving
         "production.yaml",
-        "secured.yaml",
+        "secured.yaml",  # test_secrets
     }

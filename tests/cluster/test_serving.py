@@ -59,23 +59,6 @@ def test_a_faulty_request_is_the_clients_mistake(cluster: Cluster, served: str) 
     assert all({"error", "details", "timestamp"} <= answer.keys() for _, answer in answers)
 
 
-def test_a_model_from_a_config_map(cluster: Cluster, namespace: str) -> None:
-    """A model of at most 1 MiB needs no image of its own."""
-    files = [f"--from-file={path}" for path in sorted(ARTIFACT.iterdir())]
-    cluster.kubectl("-n", namespace, "create", "configmap", "the-model", *files)
-    digest = cluster.run("sha256sum", str(ARTIFACT / "manifest.json")).split()[0]
-    server = model_server("from-configmap", replicas=1)
-    server["spec"]["model"] |= {
-        "source": {"configMap": {"name": "the-model"}},
-        "digest": f"sha256:{digest}",
-    }
-    cluster.apply(namespace, server)
-    cluster.wait_ready(namespace, "from-configmap")
-    with cluster.forward(namespace, "service/from-configmap") as url:
-        status, _ = post(f"{url}/predict", {f"feature_{i}": 1.0 for i in range(1, 31)})
-    assert status == 200
-
-
 def test_a_wrong_digest_never_serves_and_the_old_pods_go_on(
     cluster: Cluster, namespace: str
 ) -> None:
