@@ -53,7 +53,7 @@ async def carry_out(
     Raises:
         ReconcileError: the API server gave no usable answer, or our picture is stale.
     """
-    held_back = set[Kind]()
+    held_back, taken = set[Kind](), set[Kind]()
     writes, problems = await _delete(plan.removals, store, cluster)
     for step in plan.applies:
         if step.child.needs & held_back:
@@ -64,10 +64,13 @@ async def carry_out(
         except ChildRefused as error:
             held_back.add(step.child.kind)
             problems.append(_problem(step, error))
-    if DEPLOYMENT not in held_back:
-        more, refused = await _delete(plan.old_settings, store, cluster)
-        return writes + more, [*problems, *refused]
-    return writes, problems
+            if error.reason == "NameConflict":
+                taken.add(step.child.kind)
+    last = () if DEPLOYMENT in held_back else plan.old_settings
+    if DEPLOYMENT in taken:
+        last = plan.autoscalers
+    more, refused = await _delete(last, store, cluster)
+    return writes + more, [*problems, *refused]
 
 
 async def _delete(

@@ -11,7 +11,12 @@ from modelserver_operator.api import ModelServer
 from modelserver_operator.children import Child, Desired
 from modelserver_operator.drift import covers
 from modelserver_operator.errors import ChildRefused
-from modelserver_operator.kinds import CONFIG_MAP, DEPLOYMENT, REPLICA_SET
+from modelserver_operator.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    REPLICA_SET,
+)
 from modelserver_operator.ownership import Owner, owner_of
 from modelserver_operator.store import ChildId, Observed
 
@@ -61,11 +66,14 @@ class Plan:
         removals: what the spec no longer asks for. An autoscaler goes before the Deployment gets
             a count of ours, or both would set it.
         applies: what differs or cannot be.
+        autoscalers: what scales the Deployment by its name, and so would scale a stranger's: it
+            goes if the name turns out to be taken.
         old_settings: what no pod reads any more: after the Deployment has got its new ones.
     """
 
     removals: tuple[Delete, ...] = ()
     applies: tuple[Apply | Impossible, ...] = ()
+    autoscalers: tuple[Delete, ...] = ()
     old_settings: tuple[Delete, ...] = ()
 
     @property
@@ -85,14 +93,17 @@ def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observe
     Source: the rules in `docs/architecture.md`; nothing is written where nothing differs.
     """
     applies = tuple(_applies(server, desired, observed))
-    garbage = [  # what has our uid as its controller, never what merely carries a label
-        live
+    ours = {  # what has our uid as its controller, never what merely carries a label
+        child_id: live
         for child_id, live in observed.children.items()
-        if not _wanted(child_id, desired) and lenient.controller_uid(live) == server.uid
-    ]
+        if lenient.controller_uid(live) == server.uid
+    }
+    garbage = [live for child_id, live in ours.items() if not _wanted(child_id, desired)]
+    autoscaler = ours.get(ChildId(HORIZONTAL_POD_AUTOSCALER.name, server.name))
     return Plan(
         removals=tuple(Delete(live) for live in garbage if live["kind"] != CONFIG_MAP.name),
         applies=applies,
+        autoscalers=() if autoscaler is None or autoscaler in garbage else (Delete(autoscaler),),
         old_settings=tuple(
             Delete(live)
             for live in garbage

@@ -30,6 +30,13 @@ class Counts:
                 self.seen.append(count)
 
 
+def control(world: World, *owners: dict[str, Any]) -> None:
+    """Give the Deployment these owners, as somebody else."""
+    body = world.child("Deployment")
+    body["metadata"]["ownerReferences"] = list(owners)
+    world.replace(body)
+
+
 @pytest.mark.parametrize(
     ("spec", "count"),
     [
@@ -210,3 +217,32 @@ async def test_an_autoscaler_is_made_after_the_count_was_let_go():
         "apply Deployment",
         "apply HorizontalPodAutoscaler",
     ]
+
+
+async def test_an_autoscaler_goes_while_the_deployment_is_a_strangers():
+    """It scales by name: it would scale what is not ours. It comes back, and no pod is lost."""
+    world = World(**AUTOSCALED)
+    await world.settle()
+    world.scale(7)
+    await world.settle()
+    counts = Counts(world)
+    controller = {"apiVersion": "example.com/v1", "kind": "App", "name": "web", "uid": "u9"}
+    control(world, controller | {"controller": True})
+    await world.settle(problems=True)
+    assert world.reasons()["Accepted"] == "NameConflict"
+    assert "HorizontalPodAutoscaler/web" not in world.children()
+    control(world)
+    await world.settle()
+    assert world.reasons()["Accepted"] == "Accepted"
+    assert "HorizontalPodAutoscaler/web" in world.children()
+    assert counts.seen in ([], [7])
+
+
+async def test_an_autoscaler_stays_while_our_deployment_is_refused():
+    """A quota or a right that is missing says nothing of whose it is."""
+    world = World(**AUTOSCALED)
+    await world.settle()
+    world.edit(**AUTOSCALED, image="localhost/runtime:9")
+    world.cluster.refuses["Deployment"] = ChildRefused("Forbidden", "no")
+    await world.run()
+    assert "HorizontalPodAutoscaler/web" in world.children()
