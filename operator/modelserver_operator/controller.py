@@ -15,6 +15,7 @@ from modelserver_operator.errors import (
     NamespaceTerminating,
     ReconcileError,
     StalePicture,
+    StatusRefused,
 )
 from modelserver_operator.events import Recorder
 from modelserver_operator.kinds import Kind
@@ -150,7 +151,8 @@ class Controller:
 
     def _try_again(self, key: Key, error: ReconcileError) -> None:
         wait = error.retry_after or 0.0 if isinstance(error, ApiUnavailable) else 0.0
-        seconds = self.queue.retry(key, at_least_seconds=wait)
+        seldom = isinstance(error, StatusRefused)
+        seconds = self.queue.retry(key, at_least_seconds=wait, seldom=seldom)
         tell = log.info if isinstance(error, StalePicture) else log.warning
         tell("reconcile will be tried again", error=str(error), seconds=round(seconds, 2))
 

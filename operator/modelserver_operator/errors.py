@@ -4,6 +4,8 @@ What can go wrong while a ModelServer is reconciled, and what we do about each.
 * ReconcileError
   + InvalidSpec           stalled: the children stay as they are until a new generation comes
   + ChildRefused          the child cannot be as desired: the others go on, the status says why
+  + StatusRefused         what the status should say cannot be stored: an Event tells it, and we try
+                          again more and more seldom
   + NamespaceTerminating  the namespace goes, and all that is in it: be quiet until it is gone
   + StalePicture          the object is not what we last saw of it: look at it and try again
   + ApiUnavailable        transient: try again with backoff, the status keeps what it says
@@ -31,6 +33,10 @@ class ChildRefused(ReconcileError):
     def __init__(self, reason: Refusal, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class StatusRefused(ReconcileError):
+    """The API server will not store the status; the message says so, and why."""
 
 
 class NamespaceTerminating(ReconcileError):

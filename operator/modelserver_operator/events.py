@@ -5,13 +5,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from modelserver_operator import lenient
 from modelserver_operator.conditions import Finding
 from modelserver_operator.errors import ReconcileError, StalePicture
 from modelserver_operator.kinds import EVENT, MODEL_SERVER
 from modelserver_operator.reasons import Reason
+from modelserver_operator.sentences import sentence
 
 CONTROLLER: Final = "modelserver.dev/operator"
 
@@ -41,6 +42,13 @@ class _Posted:
     name: str
     count: int
     last: datetime
+
+
+class _Telling(NamedTuple):
+    subject: str
+    reason: str
+    message: str
+    is_bad: bool
 
 
 class Recorder:
@@ -74,26 +82,43 @@ class Recorder:
             now: when it turned.
         """
         worth_telling = [f for f in turned if _has_any_condition(server) or _is_news(f)]
+        await self._post_all(server, map(_telling, _by_what_they_say(worth_telling)), writer, now)
+
+    async def tell_refused(
+        self, server: Mapping[str, Any], why: str, writer: EventWriter, now: datetime
+    ) -> None:
+        """Post that the status of *server* cannot be stored: no condition can say so."""
+        subject = "The status cannot be stored"
+        telling = _Telling(subject, "StatusRefused", sentence(why), is_bad=True)
+        await self._post_all(server, [telling], writer, now)
+
+    async def _post_all(
+        self,
+        server: Mapping[str, Any],
+        tellings: Iterable[_Telling],
+        writer: EventWriter,
+        now: datetime,
+    ) -> None:
         try:
-            for findings in _by_what_they_say(worth_telling):
-                await self._post(server, findings, writer, now)
+            for telling in tellings:
+                await self._post(server, telling, writer, now)
         except ReconcileError:
             return
 
     async def _post(
         self,
         server: Mapping[str, Any],
-        findings: Sequence[Finding],
+        telling: _Telling,
         writer: EventWriter,
         now: datetime,
     ) -> None:
-        key = (server["metadata"]["uid"], findings[0].reason, _subject(findings))
+        key = (server["metadata"]["uid"], telling.reason, telling.subject)
         before = self._posted.get(key)
         goes_on = before is not None and now - before.last < _SERIES_ENDS_AFTER
         if before and goes_on and await self._count_up(server, before, writer, now):
             self._remember(key, _Posted(before.name, before.count + 1, now))
             return
-        body = _event(server, findings, self._instance, now)
+        body = _event(server, telling, self._instance, now)
         await writer.create_event(body)
         self._remember(key, _Posted(body["metadata"]["name"], 1, now))
 
@@ -118,20 +143,19 @@ class Recorder:
 
 
 def _event(
-    server: Mapping[str, Any], findings: Sequence[Finding], instance: str, now: datetime
+    server: Mapping[str, Any], telling: _Telling, instance: str, now: datetime
 ) -> dict[str, Any]:
     metadata = server["metadata"]
-    first = findings[0]
-    text = f"{metadata['uid']}{findings}{now.timestamp()}"
+    text = f"{metadata['uid']}{telling}{now.timestamp()}"
     suffix = hashlib.sha256(text.encode()).hexdigest()[:16]
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
         "metadata": {"name": f"{metadata['name']}.{suffix}", "namespace": metadata["namespace"]},
         "eventTime": _micro_time(now),
-        "type": "Warning" if any(map(_is_bad, findings)) else "Normal",
-        "reason": first.reason,
-        "note": f"{_subject(findings)}: {first.message}"[:_NOTE_LIMIT],
+        "type": "Warning" if telling.is_bad else "Normal",
+        "reason": telling.reason,
+        "note": f"{telling.subject}: {telling.message}"[:_NOTE_LIMIT],
         "action": "Reconcile",
         "reportingController": CONTROLLER,
         "reportingInstance": instance,
@@ -152,8 +176,10 @@ def _by_what_they_say(findings: Iterable[Finding]) -> list[list[Finding]]:
     return list(groups.values())
 
 
-def _subject(findings: Iterable[Finding]) -> str:
-    return ", ".join(f"{finding.type}={finding.status}" for finding in findings)
+def _telling(findings: Sequence[Finding]) -> _Telling:
+    subject = ", ".join(f"{finding.type}={finding.status}" for finding in findings)
+    first = findings[0]
+    return _Telling(subject, first.reason, first.message, any(map(_is_bad, findings)))
 
 
 def _has_any_condition(server: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from modelserver_operator.children import desired_children
 from modelserver_operator.children.disruption import guaranteed_pods
 from modelserver_operator.children.surroundings import Surroundings
 from modelserver_operator.conditions import Facts, Problem, silent_pods
-from modelserver_operator.errors import InvalidSpec
+from modelserver_operator.errors import ChildRefused, InvalidSpec, StatusRefused
 from modelserver_operator.events import EventWriter
 from modelserver_operator.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVER
 from modelserver_operator.memory import Memory
@@ -173,9 +173,20 @@ async def report(  # noqa: PLR0913 - the last step needs what all others made
     settings: Settings,
     memory: Memory,
 ) -> int:
-    """Store the status if it differs, then speak of what turned; return the writes (0 or 1)."""
+    """
+    Store the status if it differs, then speak of what turned; return the writes (0 or 1).
+
+    Raises:
+        StatusRefused: the whole object was judged, and what is stored of it, under the CRD of
+            another version, breaks a rule of today's; or an admission policy is against it.
+    """
     if not change.patch:
         return 0
-    store.put(MODEL_SERVER, await cluster.patch_status(body, change.patch))
+    try:
+        stored = await cluster.patch_status(body, change.patch)
+    except ChildRefused as error:
+        await memory.recorder.tell_refused(body, str(error), cluster, settings.now())
+        raise StatusRefused(f"the status cannot be stored: {error}") from error
+    store.put(MODEL_SERVER, stored)
     await memory.recorder.tell(body, change.turned, cluster, settings.now())
     return 1

@@ -35,6 +35,7 @@ class Workqueue(Generic[K]):
         cap_seconds: the longest delay between retries, until the failure has lasted ten times
             that long.
         longest_seconds: the longest delay between retries of what keeps failing.
+        seldom_seconds: the longest delay between retries of what needs a person.
         quiet_seconds: how long nothing may have been added before a key runs again.
         impatient_seconds: how long a key waits at most, however often it is added.
         scale: multiplies the delays of retries.
@@ -46,6 +47,7 @@ class Workqueue(Generic[K]):
         base_seconds: float = 0.1,
         cap_seconds: float = 6.0,
         longest_seconds: float = 60.0,
+        seldom_seconds: float = 240.0,
         quiet_seconds: float = 0.3,
         impatient_seconds: float = 2.5,
         scale: float = 1.0,
@@ -57,7 +59,7 @@ class Workqueue(Generic[K]):
         self._planned: dict[K, asyncio.TimerHandle] = {}
         self._failing: dict[K, _Failing] = {}
         self._base, self._cap = base_seconds * scale, cap_seconds * scale
-        self._longest = longest_seconds * scale
+        self._longest, self._seldom = longest_seconds * scale, seldom_seconds * scale
         self._quiet, self._impatient = quiet_seconds, impatient_seconds
 
     def __len__(self) -> int:
@@ -92,15 +94,17 @@ class Workqueue(Generic[K]):
             planned.cancel()
         self._planned[key] = loop.call_later(seconds, self._due, key)
 
-    def retry(self, key: K, *, at_least_seconds: float = 0.0) -> float:
+    def retry(self, key: K, *, at_least_seconds: float = 0.0, seldom: bool = False) -> float:
         """
         Have *key* run again after its own backoff; return the delay in seconds.
 
+        Where it is to be tried *seldom*, the delay goes on doubling past the cap.
         The jitter (a fifth up or down) keeps keys that failed together from coming back together.
         """
         failing = self._failing.setdefault(key, _Failing(_now()))
         patience = max(self._cap, min(self._longest, _PATIENCE * (_now() - failing.since)))
-        delay = min(patience, self._base * 2.0 ** min(failing.times, 16))
+        longest = self._seldom if seldom else patience
+        delay = min(longest, self._base * 2.0 ** min(failing.times, 16))
         failing.times += 1
         delay = max(delay * random.uniform(0.8, 1.2), at_least_seconds)  # noqa: S311 - no secret
         self.add_after(key, delay)

@@ -350,3 +350,33 @@ async def test_a_line_says_how_a_reconcile_ended(server, operators):
     assert first["seconds"] > 0
     assert repair["repaired"] == ["Deployment"]
     assert json.dumps(first)
+
+
+async def test_a_status_that_cannot_be_stored_is_told_in_an_event(server, operators):
+    """Once, with why, and tried ever more seldom; the children are made all the same."""
+    why = 'ModelServer.modelserver.dev "web" is invalid: spec.replicas: Invalid value: "two"'
+    rule = Rule("status", kinds=("ModelServer",), subresources=("status",), code=422, message=why)
+    with structlog.testing.capture_logs() as lines:
+        operators.start("one", "--backoff-scale=0.1")  # 24 s at the longest, 0.6 s without
+        with server.faults(rule):
+            server.create(model_server())
+            await until(lambda: rule.hits >= 9)  # 0.01 s, doubled eight times
+            before = rule.hits
+            await asyncio.sleep(2.0)  # else three more
+            assert rule.hits <= before + 1
+            assert server.objects("Deployment", "team")
+            events = [e for e in server.objects("Event", "team") if e["reason"] == "StatusRefused"]
+        server.edit("ModelServer", "team", "web", {"spec": {"replicas": 2, "autoscaling": None}})
+        await until(complete_status(server), 5)
+    (event,) = events
+    assert event["type"] == "Warning"
+    assert event["message"] == f"The status cannot be stored: {why}"
+    assert event["series"]["count"] > 1
+    told = [line for line in lines if why in line.get("error", "")]
+    assert {line["log_level"] for line in told} == {"warning"}
+    assert len(told) == rule.hits
+
+
+def complete_status(server: ApiServer) -> Callable[[], bool]:
+    """Tell whether the ModelServer has a status."""
+    return lambda: "status" in server.get("ModelServer", "team", "web")

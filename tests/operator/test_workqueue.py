@@ -72,6 +72,15 @@ async def test_what_has_failed_for_long_is_tried_less_often(monkeypatch):
     assert 60 * 0.8 <= delays[4960] <= 60 * 1.2
 
 
+async def test_what_needs_a_person_is_tried_seldom():
+    """The pause doubles past the cap, to minutes."""
+    queue = Workqueue[str](base_seconds=1, cap_seconds=6, seldom_seconds=240)
+    delays = [queue.retry("a", seldom=True) for _ in range(12)]
+    assert delays[0] <= 1.2
+    assert 64 * 0.8 <= delays[6] <= 64 * 1.2
+    assert 240 * 0.8 <= delays[-1] <= 240 * 1.2
+
+
 async def runs_of(queue: Workqueue[str], seconds: float) -> list[float]:
     """Work for some time; return when each run started."""
     loop = asyncio.get_running_loop()
