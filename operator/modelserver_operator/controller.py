@@ -77,7 +77,7 @@ class Controller:
 
     def gone(self, kind: Kind) -> None:
         """Take in that there is no such kind any more."""
-        self.listed(kind, None, set(), float("inf"))
+        self._enqueue(self.store.forget(kind))
 
     def serve_monitoring(self, served: bool) -> None:  # noqa: FBT001 - the verb's object
         """Take in whether ServiceMonitors can be made; all is looked at again if that turned."""

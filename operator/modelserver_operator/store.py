@@ -160,6 +160,16 @@ class Store:
         ]
         return set[Key]().union(*(self.drop(uid, version) for uid in gone))
 
+    def forget(self, kind: Kind) -> set[Key]:
+        """
+        Forget all of *kind*; return the keys whose world has changed.
+
+        Nothing is taken for deleted: that the kind is gone may have been a wrong answer, and then
+        the same objects are listed again.
+        """
+        uids = [uid for uid, entry in self._entries.items() if entry.kind == kind.name]
+        return set[Key]().union(*(self._forget(uid) for uid in uids))
+
     def _forget(self, uid: str) -> set[Key]:
         entry = self._entries.pop(uid, None)
         if entry is None or entry.key is None:

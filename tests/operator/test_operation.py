@@ -205,6 +205,25 @@ async def test_servicemonitors_come_and_go_with_their_crd(server, operators, mon
     await until(complete(server))
 
 
+async def test_servicemonitors_are_healed_after_a_wrong_answer(server, operators, monkeypatch):
+    """A proxy said that there are none: they are the same as before, and still ours."""
+    monkeypatch.setattr(
+        "modelserver_operator.monitoring.look_for_monitoring.__kwdefaults__",
+        {"period_seconds": 0.2},
+    )
+    operators.start()
+    server.create(model_server())
+    await until(complete(server))
+    watched = lambda: "ServiceMonitor" in {call.kind for call in server.open_watches}  # noqa: E731
+    with server.faults(Rule("status", verbs=("get",), kinds=("",), code=404)):
+        await until(lambda: not watched())
+    await until(watched)
+    await asyncio.sleep(0.5)
+    wanted = server.get("ServiceMonitor", "team", "web")["spec"]
+    server.edit("ServiceMonitor", "team", "web", {"spec": {"endpoints": []}})
+    await until(lambda: server.get("ServiceMonitor", "team", "web")["spec"] == wanted, 3)
+
+
 async def test_one_namespace_is_enough(server, operators):
     """With a Role: nothing is asked of the whole cluster, and it works all the same."""
     refused: list[Call] = []

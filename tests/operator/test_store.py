@@ -58,6 +58,17 @@ def test_a_listing_tells_of_deletions_that_no_watch_told():
     assert {name for _, name in store.view(KEY).children} == {"other", "kept"}
 
 
+def test_a_kind_that_seemed_to_be_gone_is_taken_in_again():
+    """The same objects in the same versions: nobody had touched them."""
+    store = Store()
+    store.put(SERVICE, service(5))
+    store.put(POD, {"metadata": service(6, "p1")["metadata"]})
+    assert store.forget(SERVICE) == {KEY}
+    assert store.view(KEY).children == {}
+    assert store.view(KEY).pods
+    assert store.put(SERVICE, service(5)) == {KEY}
+
+
 def test_a_listing_of_one_namespace_says_nothing_of_another():
     """Or watching two namespaces would make each forget the other."""
     store = Store()
