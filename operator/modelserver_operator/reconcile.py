@@ -16,6 +16,7 @@ from modelserver_operator.errors import ChildRefused, InvalidSpec, StatusRefused
 from modelserver_operator.events import EventWriter
 from modelserver_operator.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVER
 from modelserver_operator.memory import Memory
+from modelserver_operator.ownership import Owner, owner_of
 from modelserver_operator.plan import Plan, make_plan
 from modelserver_operator.pod_events import EventReader
 from modelserver_operator.status import StatusChange, next_status
@@ -126,8 +127,10 @@ def runtime_image(server: ModelServer, observed: Observed, default: str) -> str:
     """
     if server.spec.image:
         return server.spec.image
-    live = observed.children.get(ChildId(DEPLOYMENT.name, server.name), {})
-    chosen: str | None = live.get("metadata", {}).get("annotations", {}).get(labels.RESOLVED_IMAGE)
+    live = observed.children.get(ChildId(DEPLOYMENT.name, server.name))
+    if live is None or owner_of(live, server) is not Owner.US:
+        return default  # what a stranger wrote on his is no choice of ours
+    chosen = lenient.text(live, "metadata", "annotations", labels.RESOLVED_IMAGE)
     status = lenient.mapping(observed.server, "status")  # maybe stored under no schema of ours
     if chosen and status.get("observedGeneration") == server.generation:
         return chosen

@@ -11,7 +11,7 @@ from modelserver_operator import labels
 from modelserver_operator.children import CHILDREN
 from modelserver_operator.errors import ApiUnavailable, ChildRefused, StalePicture
 from modelserver_operator.kinds import Kind
-from modelserver_operator.reconcile import Outcome
+from modelserver_operator.reconcile import Outcome, runtime_image
 from reconciled_world import KEY, World
 
 AUTOSCALED = {"autoscaling": {"minReplicas": 3, "maxReplicas": 9}}
@@ -179,6 +179,21 @@ async def test_a_stranger_that_was_handed_over_becomes_ours(kind):
     adopted = world.child(kind)["metadata"]
     assert adopted["uid"] == theirs["metadata"]["uid"]
     assert adopted["ownerReferences"][0]["uid"] == world.uid
+
+
+async def test_a_stranger_does_not_choose_the_image():
+    """He may write our labels and annotations on what is his; when it goes, ours is as ever."""
+    world = World(replicas=2)
+    marks = {
+        "labels": {labels.MANAGED_BY: labels.FIELD_MANAGER, labels.NAME: "web"},
+        "annotations": {labels.RESOLVED_IMAGE: "localhost/theirs:1"},
+    }
+    world.make_stranger(stranger("Deployment", **marks))
+    await world.run()
+    assert world.reasons()["Accepted"] == "NameConflict"
+    world.tell()
+    observed = world.store.view(KEY)
+    assert runtime_image(world.parsed, observed, "localhost/runtime:1") == "localhost/runtime:1"
 
 
 async def test_a_mark_on_the_modelserver_takes_nothing():
