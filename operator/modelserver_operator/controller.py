@@ -115,6 +115,9 @@ class Controller:
                         self.queue.retry(key)
             finally:
                 self.queue.done(key)
+            # Where nothing is written, nothing was waited for: thousands in a row would keep the
+            # Lease from being renewed, and whoever leads again looks at all of them again.
+            await asyncio.sleep(0)
 
     async def _reconcile(self, key: Key) -> None:
         if self._is_terminating(key):
