@@ -68,15 +68,18 @@ class MemoryCluster:
         options = Options(manager="")
         self._ask(kind, metadata["name"], lambda at: self.server.api.patch(at, patch, options))
 
-    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
-        """Delete exactly the object *live*."""
+    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> Body | None:
+        """Delete exactly the object *live*; return what a finalizer holds of it."""
         self._write(f"delete {kind.name}", kind)
         metadata = live["metadata"]
         how = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
         try:
-            self._ask(kind, metadata["name"], lambda at: self.server.api.delete(at, how, Options()))
+            answer = self._ask(
+                kind, metadata["name"], lambda at: self.server.api.delete(at, how, Options())
+            )
         except StalePicture:
-            return
+            return None
+        return answer if answer["metadata"].get("finalizers") else None
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """Merge *status* into that of *server*."""

@@ -37,8 +37,8 @@ class ChildWriter(Protocol):
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         """Set what *spec* says in the object *live*, lists as a whole."""
 
-    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
-        """Delete exactly the object *live*."""
+    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Delete exactly the object *live*; return what a finalizer holds of it."""
 
 
 async def carry_out(
@@ -81,12 +81,15 @@ async def _delete(
     for step in garbage:
         kind, metadata = step.live["kind"], step.live["metadata"]
         try:
-            await cluster.delete(_KINDS[kind], step.live)
+            held = await cluster.delete(_KINDS[kind], step.live)
         except ChildRefused as error:
             text = f"{kind} {metadata['name']}, which is not wanted any more: {error}"
             problems.append(Problem(error.reason, text))
             continue
-        store.drop(metadata["uid"])
+        if held is None:
+            store.drop(metadata["uid"])
+        else:
+            store.put(_KINDS[kind], held)
         writes += 1
     return writes, problems
 
@@ -185,7 +188,7 @@ async def _look_again(step: Apply, server: ModelServer, store: Store, cluster: C
     if step.live is not None and (
         fresh is None or fresh["metadata"]["uid"] != step.live["metadata"]["uid"]
     ):
-        store.drop(step.live["metadata"]["uid"])
+        store.drop(step.live["metadata"]["uid"], int(step.live["metadata"]["resourceVersion"]))
     if fresh is not None and owner_of(fresh, server) is Owner.US:
         store.put(kind, fresh)
 

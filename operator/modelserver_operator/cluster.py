@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 from kubernetes.aio import client
 
+from modelserver_operator import lenient
 from modelserver_operator.errors import (
     ApiUnavailable,
     ChildRefused,
@@ -144,9 +145,12 @@ class Cluster:
             query={"fieldManager": FIELD_MANAGER},
         )
 
-    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> None:
+    async def delete(self, kind: Kind, live: Mapping[str, Any]) -> Body | None:
         """
         Delete exactly the object that was seen, not one that has taken its name since.
+
+        Returns:
+            What is still there of it, where a finalizer holds it.
 
         A 404 or 409 is not believed unseen: a proxy on the way may have said it, and whoever takes
         an object for gone that is there never looks at it again.
@@ -158,11 +162,14 @@ class Cluster:
         where = metadata["namespace"], metadata["name"]
         options = {"preconditions": {"uid": metadata["uid"]}, "propagationPolicy": "Background"}
         try:
-            await self._send("delete", "DELETE", kind, *where, body=options)
+            answer = await self._send("delete", "DELETE", kind, *where, body=options)
         except StalePicture:
             there = await self.get(kind, *where)
             if there is not None and there["metadata"]["uid"] == metadata["uid"]:
                 raise
+            return None
+        # Most kinds answer a Status, some the object that is gone: without finalizers, then.
+        return answer if lenient.mapping(answer, "metadata").get("finalizers") else None
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """

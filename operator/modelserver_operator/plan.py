@@ -98,7 +98,11 @@ def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observe
         for child_id, live in observed.children.items()
         if lenient.controller_uid(live) == server.uid
     }
-    garbage = [live for child_id, live in ours.items() if not _wanted(child_id, desired)]
+    garbage = [
+        live
+        for child_id, live in ours.items()
+        if not _wanted(child_id, desired) and "deletionTimestamp" not in live["metadata"]
+    ]
     autoscaler = ours.get(ChildId(HORIZONTAL_POD_AUTOSCALER.name, server.name))
     return Plan(
         removals=tuple(Delete(live) for live in garbage if live["kind"] != CONFIG_MAP.name),

@@ -75,19 +75,15 @@ class Store:
 
     def server(self, key: Key) -> dict[str, Any] | None:
         """The ModelServer alone, as a fresh dict."""
-        for uid in self._filed.get(key, ()):
-            entry = self._entries[uid]
-            if entry.kind == MODEL_SERVER.name:
-                server: dict[str, Any] = orjson.loads(entry.json)
-                return server
-        return None
+        servers = [entry for entry in self._of(key) if entry.kind == MODEL_SERVER.name]
+        server: dict[str, Any] | None = orjson.loads(servers[-1].json) if servers else None
+        return server
 
     def view(self, key: Key) -> Observed:
         """Everything known of *key*, as fresh dicts."""
         observed = Observed()
         server = None
-        for uid in self._filed.get(key, ()):
-            entry = self._entries[uid]
+        for entry in self._of(key):
             body = orjson.loads(entry.json)
             if entry.kind == MODEL_SERVER.name:
                 server = body
@@ -169,6 +165,15 @@ class Store:
         """
         uids = [uid for uid, entry in self._entries.items() if entry.kind == kind.name]
         return set[Key]().union(*(self._forget(uid) for uid in uids))
+
+    def _of(self, key: Key) -> list[_Entry]:
+        """
+        List the entries of *key*, the newest last.
+
+        While the pages of a listing come in, a deleted object may be known beside its successor.
+        """
+        entries = (self._entries[uid] for uid in self._filed.get(key, ()))
+        return sorted(entries, key=lambda entry: entry.version)
 
     def _forget(self, uid: str) -> set[Key]:
         entry = self._entries.pop(uid, None)

@@ -288,6 +288,26 @@ async def test_what_the_spec_no_longer_asks_for_goes(kind, section):
     assert world.child(kind)
 
 
+async def test_a_child_that_a_finalizer_holds_comes_back_when_it_is_gone():
+    """Deleted once, however long it stays; wanted again, it is made as soon as its name is free."""
+    kind = "HorizontalPodAutoscaler"
+    world = everything()
+    await world.run()
+    held = {"metadata": {"finalizers": ["example.com/keep"]}}
+    world.cluster.server.edit(kind, *KEY, held)
+    world.edit(replicas=3)
+    await world.run()
+    assert f"delete {kind}" in world.cluster.writes
+    await world.settle()
+    dying = world.child(kind)
+    assert "deletionTimestamp" in dying["metadata"]
+    world.edit(**AUTOSCALED)
+    await world.settle()
+    world.cluster.server.edit(kind, *KEY, {"metadata": {"finalizers": []}})
+    await world.settle()
+    assert world.child(kind)["metadata"]["uid"] != dying["metadata"]["uid"]
+
+
 async def test_what_is_refused_to_be_deleted_is_said():
     """The other children go on."""
     world = everything()

@@ -48,6 +48,16 @@ def test_what_lost_its_label_comes_back_when_it_was_repaired():
     assert store.put(SERVICE, service(9)) == {KEY}
 
 
+def test_of_namesakes_the_newest_counts():
+    """While pages of a listing come in, a deleted ModelServer is known beside its successor."""
+    store = Store()
+    for uid, version in (("b", 10), ("a", 20), ("c", 15)):
+        metadata = make.server()["metadata"] | {"uid": uid, "resourceVersion": str(version)}
+        store.put(MODEL_SERVER, {"metadata": {**metadata, **KEY._asdict()}})
+    found = store.view(KEY).server, store.server(KEY)
+    assert [server and server["metadata"]["uid"] for server in found] == ["a", "a"]
+
+
 def test_a_listing_tells_of_deletions_that_no_watch_told():
     """What was seen after the listing's version is left alone."""
     store = Store()
