@@ -51,6 +51,33 @@ def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> Iterat
             ("--source", f"image:ghcr.io/a/b@sha256:{'0' * 64}"),
             {"image": {"reference": f"ghcr.io/a/b@sha256:{'0' * 64}"}},
         ),
+        (
+            ("--source", "https://a.test/b.tgz", "--credentials", "store", "--ca", "ours/ca.crt"),
+            {
+                "http": {
+                    "url": "https://a.test/b.tgz",
+                    "credentialsSecret": {"name": "store"},
+                    "caBundle": {"configMap": {"name": "ours", "key": "ca.crt"}},
+                }
+            },
+        ),
+        (
+            (
+                *("--source", "s3://models/a/1/", "--credentials", "store", "--ca", "ours/ca.crt"),
+                *("--endpoint", "https://store.test:9000", "--region", "eu-west-1", "--path-style"),
+            ),
+            {
+                "s3": {
+                    "bucket": "models",
+                    "key": "a/1/",
+                    "credentialsSecret": {"name": "store"},
+                    "caBundle": {"configMap": {"name": "ours", "key": "ca.crt"}},
+                    "endpoint": "https://store.test:9000",
+                    "region": "eu-west-1",
+                    "pathStyle": True,
+                }
+            },
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -68,3 +95,19 @@ def test_every_source(options: tuple[str, ...], source: dict[str, Any]) -> None:
     settings = from_environment(runtime_environment(parsed))
     assert (settings.model_digest, settings.model_version) == (DIGEST, "1.0.0")
     assert [c["metadata"]["namespace"] for c in config_maps] == ["ml"] * ("configMap" in source)
+
+
+def test_a_signature_key() -> None:
+    """The artifact must be signed for it, wherever it comes from."""
+    for source in ("configmap", "pvc:models"):
+        done = modelserver(
+            "manifest", BUNDLED, "--source", source, "--signature-key", "keys/acme.pub"
+        )
+        assert done.code == 0, done.err
+        *_, server = yaml.safe_load_all(done.out)
+        assert list(unknown_fields(server["spec"], SCHEMA["properties"]["spec"])) == []
+        server["metadata"] |= {"uid": "1", "generation": 1, "namespace": "ml"}
+        signature = ModelServer.parse(server).spec.model.signature
+        assert signature is not None
+        key = signature.public_key.config_map
+        assert (key.name, key.key) == ("keys", "acme.pub")

@@ -377,6 +377,25 @@ def test_a_config_map_has_every_file_that_the_manifest_pins(folder: Path) -> Non
         pytest.param(("--source", "floppy:a"), "'floppy:a' is no source", id="no kind"),
         pytest.param(("--source", "pvc"), "'pvc' is no source", id="no place"),
         pytest.param(("--source", "s3://models"), "write s3://BUCKET/KEY", id="no key"),
+        pytest.param(
+            ("--source", "https://a.test/b.tgz", "--endpoint", "https://s3.test"),
+            "--endpoint is about a --source s3://BUCKET/KEY, and",
+            id="an endpoint of no bucket",
+        ),
+        pytest.param(
+            ("--credentials", "store"),
+            "--credentials is about a --source https://HOST/ARCHIVE or s3://BUCKET/KEY",
+            id="credentials for nothing fetched",
+        ),
+        pytest.param(
+            ("--source", "s3://a/b/", "--endpoint", "https://s3.test/a"),
+            "without a path",
+            id="a path",
+        ),
+        pytest.param(
+            ("--source", "s3://a/b/", "--ca", "ours"), "write CONFIGMAP/KEY", id="no key of a CA"
+        ),
+        pytest.param(("--signature-key", "Keys/a.pub"), "write CONFIGMAP/KEY", id="no ConfigMap"),
         pytest.param(("--name", "Iris"), "--name", id="capital letters"),
         pytest.param(("--name", "7up"), "beginning with a letter", id="a digit"),
         pytest.param(("--replicas", "-1"), "greater than or equal to 0", id="fewer than none"),

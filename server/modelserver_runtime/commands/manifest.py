@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from modelserver_runtime.artifact import MANIFEST, Artifact
+from modelserver_runtime.commands.fetch_options import config_map_key, with_fetch_options
 from modelserver_runtime.commands.folder import Folder, opened
 from modelserver_runtime.commands.source_option import WRITTEN, source_of
 from modelserver_runtime.signature_check import SIGNATURE
@@ -18,7 +19,7 @@ _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _WORD: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
 
 
-def manifest(
+def manifest(  # noqa: PLR0913 - each is an option of its own
     folder: Folder,
     name: Annotated[
         str | None, typer.Option(help="Name of the ModelServer. Default: the artifact's.")
@@ -34,6 +35,37 @@ def manifest(
             " the folder."
         ),
     ] = "configmap",
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECRET",
+            help="Secret in the cluster that pods fetch with: the keys token, or username and"
+            " password; for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        ),
+    ] = None,
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONFIGMAP/KEY",
+            help="Authorities, in PEM, that pods trust when they fetch, instead of the usual ones.",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of an S3 that is not AWS.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region of the bucket. Default: us-east-1.")
+    ] = None,
+    path_style: Annotated[  # noqa: FBT002 - typer's way to declare a flag
+        bool, typer.Option("--path-style", help="Name the bucket in the path, not in the host.")
+    ] = False,
+    signature_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONFIGMAP/KEY",
+            help="Public key, in PEM, of whoever must have signed the artifact.",
+        ),
+    ] = None,
     replicas: Annotated[
         int | None, typer.Option(help="Pods. Default: the cluster's.", min=0, max=1000)
     ] = None,
@@ -48,7 +80,19 @@ def manifest(
     called = _checked_name(name or _as_name(artifact.manifest.name))
     metadata = {"name": called} | ({"namespace": namespace} if namespace else {})
     where = source_of(source, config_map=_config_map_name(called, artifact.manifest.version))
-    bodies = [model_server(artifact, metadata, where, replicas)]
+    where = with_fetch_options(
+        where,
+        credentials=credentials,
+        ca=ca,
+        endpoint=endpoint,
+        region=region,
+        path_style=path_style,
+    )
+    server = model_server(artifact, metadata, where, replicas)
+    if signature_key is not None:
+        key = config_map_key("--signature-key", signature_key)
+        server["spec"]["model"]["signature"] = {"publicKey": {"configMap": key}}
+    bodies = [server]
     if "configMap" in where:
         bodies.insert(0, config_map(artifact, metadata | where["configMap"]))
     typer.echo(as_yaml(bodies), nl=False)
