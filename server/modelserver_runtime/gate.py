@@ -171,8 +171,8 @@ class Gate:
             return at_once(exchange)
         except RequestError as error:
             return refusal(error, exchange.request_id)
-        except Exception:  # noqa: BLE001 - whatever it is shows again the long way, and is logged
-            return None
+        except Exception as error:  # noqa: BLE001 - logged; asked again, the model would fail again
+            return _failure(exchange, error)
 
     def _is_at_the_wrong_port(self, scope: Scope) -> bool:
         at_metrics_port: bool = scope["server"][1] == self._metrics_port
@@ -200,10 +200,8 @@ class Gate:
             raise
         except RequestError as error:
             return refusal(error, exchange.request_id)
-        except Exception:
-            # The last resort: a model may raise anything; the client gets an id, never the text.
-            log.exception("prediction failed", request_id=exchange.request_id.decode())
-            return internal_error(exchange.request_id)
+        except Exception as error:  # noqa: BLE001 - logged
+            return _failure(exchange, error)
 
     def _admit(self, exchange: Exchange) -> None:
         if exchange.scope["method"] != "POST":
@@ -369,6 +367,12 @@ class RequestLog:
 async def _never() -> Message:
     """Receive nothing: the request is whole."""
     raise ClientGone
+
+
+def _failure(exchange: Exchange, error: Exception) -> Answer:
+    """The last resort: a model may raise anything; the client gets an id, never the text."""
+    log.error("prediction failed", request_id=exchange.request_id.decode(), exc_info=error)
+    return internal_error(exchange.request_id)
 
 
 def _counter(metrics: Metrics, reason: str) -> Callable[[], None]:

@@ -184,11 +184,24 @@ class Serving:
             raise InvalidRequest(
                 f"{count} rows, but one request may have {self.settings.max_batch_rows}"
             )
+        if count <= ready.inline_rows:
+            return self.predict_inline(ready, rows)
         self.metrics.batch_rows.observe(count)
         try:
-            if count <= ready.inline_rows:
-                return ready.model.predict(rows)
             return await ready.batcher.predict(rows)
+        except OutOfRange as error:
+            raise InvalidRequest(str(error)) from None
+
+    def predict_inline(self, ready: Ready, rows: Rows) -> Outcome:
+        """
+        Answer at most `inline_rows` of *ready* on the event loop.
+
+        Raises:
+            InvalidRequest: values that the model cannot compute with.
+        """
+        self.metrics.batch_rows.observe(len(rows))
+        try:
+            return ready.model.predict(rows)
         except OutOfRange as error:
             raise InvalidRequest(str(error)) from None
 

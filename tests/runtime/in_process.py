@@ -1,12 +1,14 @@
 """The application in this process, asked over ASGI or over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 
+from modelserver_runtime import loading
 from modelserver_runtime.app import create_app
+from modelserver_runtime.model import ServedModel
 from modelserver_runtime.server import Server
 from modelserver_runtime.settings import Settings
 
@@ -23,9 +25,11 @@ async def asked(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def listening(
+    settings: Settings, *, load: Callable[[Settings], ServedModel] = loading.load
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the real server on a port of this machine, its model loaded."""
-    server = Server(create_app(settings))
+    server = Server(create_app(settings, load=load))
     running = asyncio.create_task(server.serve())
     try:
         while not server.started:

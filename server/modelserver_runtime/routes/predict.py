@@ -21,9 +21,7 @@ def predict_routes(serving: Serving) -> dict[str, HotRoute]:
         if ready is None or body is None or exchange.scope["method"] != "POST":
             return None
         exchange.require_json()
-        outcome = ready.model.predict(ready.codec.decode_row(body))
-        serving.metrics.batch_rows.observe(1)
-        return Answer(200, encode_one(outcome))
+        return Answer(200, encode_one(serving.predict_inline(ready, ready.codec.decode_row(body))))
 
     async def batch_predict(exchange: Exchange) -> Answer:
         exchange.require_json()
