@@ -103,13 +103,21 @@ class Batcher:
         """Give the worker what waits, unless it is busy."""
         if self._busy:
             return
-        batch = [self._alone.popleft()] if self._alone else self._take_batch()
+        batch = self._take_alone() or self._take_batch()
         if not batch:
             return
         self._busy = True
         loop = asyncio.get_running_loop()
         task = loop.run_in_executor(self._worker, _run_together, self._run, batch)
         task.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _take_alone(self) -> list[_Slice]:
+        """The next slice of a failed batch that somebody still waits for, by itself."""
+        while self._alone:
+            part = self._alone.popleft()
+            if not part.work.done.done():
+                return [part]
+        return []
 
     def _take_batch(self) -> list[_Slice]:
         """One slice of every request in turn, until the batch is full."""

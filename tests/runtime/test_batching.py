@@ -119,3 +119,17 @@ async def test_a_request_that_waits_too_long_is_told_so(model: Model) -> None:
     assert (await batcher.predict(rows(2))).predictions.tolist() == [2]
     assert model.batches == [1, 1]
     batcher.close()
+
+
+async def test_after_a_failed_batch_only_those_who_still_wait_are_asked_again(model: Model) -> None:
+    """Whoever was told that it took too long must not cost the worker another turn."""
+    batcher = Batcher(model.run, max_waiting_rows=2000, seconds=0.3)
+    first, *late = await started(batcher, rows(0), rows(1), rows(-5), rows(2))
+    model.go.release()
+    assert (await first).predictions.tolist() == [0]
+    for told in await asyncio.gather(*late, return_exceptions=True):
+        assert isinstance(told, Overloaded)
+    model.go.release(10)  # the batch of the late ones fails now
+    assert (await batcher.predict(rows(7))).predictions.tolist() == [7]
+    assert model.batches == [1, 3, 1]
+    batcher.close()
