@@ -114,7 +114,8 @@ class Transfer:
     How much may be fetched, and how long that may take.
 
     Args:
-        max_bytes: of all that is received, and as much again of what an archive unpacks to.
+        max_bytes: of each file, and as much again of what an archive unpacks to. A source of
+            several files sees to their sum. What comes again after a retry is not counted twice.
         deadline: for all of it.
         progress: where it is counted.
     """
