@@ -151,10 +151,10 @@ class Exchange:
         """The body, if it is here and can be taken as it is; it stays where it is."""
         if self.cycle is None or self.content_encoding:
             return None
-        rules, body = self._rules, self.cycle.whole_body()
-        if body is None or len(body) > rules.max_bytes:
+        rules, count = self._rules, len(self.cycle.body)
+        if count > rules.max_bytes or not rules.held.has_room(count):
             return None
-        return body if rules.held.has_room(len(body)) and rules.slots.has_one_left() else None
+        return self.cycle.whole_body() if rules.slots.has_one_left() else None
 
     def release(self) -> None:
         """The request is over: its body is no longer in memory, its slot is free."""
