@@ -89,10 +89,9 @@ class Batcher:
         except TimeoutError:
             raise Overloaded("the prediction took too long; try again") from None
 
-    async def convert(self, function: Callable[..., T], *arguments: object) -> T:
-        """Decode or encode something big beside the event loop."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._codec, function, *arguments)
+    async def convert(self, function: Callable[[], T]) -> T:
+        """Inflate, decode or encode something big beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._codec, function)
 
     def close(self) -> None:
         """Take no more work."""

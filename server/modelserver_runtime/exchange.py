@@ -5,6 +5,7 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from random import getrandbits
 from typing import Any, NamedTuple
 
@@ -55,6 +56,8 @@ class BodyRules:
         slots: all requests of the process whose body is here.
         seconds: how long a body may take to arrive.
         gzip: whether a compressed body is taken.
+        inline_bytes: what is more, compressed or inflated, is not inflated on the event loop.
+        beside: calls a function beside the event loop.
     """
 
     max_bytes: int
@@ -62,6 +65,8 @@ class BodyRules:
     slots: Slots
     seconds: float
     gzip: bool
+    inline_bytes: int
+    beside: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]]
 
 
 class Exchange:
@@ -145,7 +150,7 @@ class Exchange:
             raise self._too_large()
         self._rules.slots.take()
         self._slots += 1
-        return self._inflate(body) if compressed else body
+        return await self._inflate(body) if compressed else body
 
     def body_at_once(self) -> bytes | None:
         """The body, if it is here and can be taken as it is; it stays where it is."""
@@ -249,17 +254,16 @@ class Exchange:
         part: bytes = message.get("body", b"")
         return part
 
-    def _inflate(self, body: bytes) -> bytes:
-        """Inflate no further than is allowed: a bomb costs what a body may cost."""
-        inflater = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            inflated = inflater.decompress(body, self._rules.max_bytes + 1)
-        except zlib.error:
-            raise InvalidRequest("the body is not gzip") from None
-        if len(inflated) > self._rules.max_bytes:
+    async def _inflate(self, body: bytes) -> bytes:
+        rules = self._rules
+        inflated = None
+        if len(body) <= rules.inline_bytes:
+            inflated = _inflated(body, min(rules.inline_bytes, rules.max_bytes))
+        if inflated is None and rules.inline_bytes < rules.max_bytes:
+            # Few bytes may become many: begun anew where nobody waits for it.
+            inflated = await rules.beside(partial(_inflated, body, rules.max_bytes))
+        if inflated is None:
             raise self._too_large()
-        if not inflater.eof or inflater.unused_data:
-            raise InvalidRequest("the body is not one whole gzip member")
         self._hold(len(inflated))
         return inflated
 
@@ -274,6 +278,20 @@ _RARE_HEADERS = {
     b"inference-header-content-length": "inference_header_length",
     b"origin": "origin",
 }
+
+
+def _inflated(body: bytes, most: int) -> bytes | None:
+    """Inflate no further than is allowed, a bomb costs what a body may cost; None for longer."""
+    inflater = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        inflated = inflater.decompress(body, most + 1)
+    except zlib.error:
+        raise InvalidRequest("the body is not gzip") from None
+    if len(inflated) > most:
+        return None
+    if not inflater.eof or inflater.unused_data:
+        raise InvalidRequest("the body is not one whole gzip member")
+    return inflated
 
 
 def valid_request_id(given: bytes | None) -> bytes:

@@ -32,7 +32,7 @@ from modelserver_runtime.exchange import (
 )
 from modelserver_runtime.limits import HeldBytes, RateLimit, Slots, client_address, client_of
 from modelserver_runtime.metrics import Metrics
-from modelserver_runtime.serving import Serving
+from modelserver_runtime.serving import INLINE_BYTES, Serving
 from modelserver_runtime.settings import Settings
 
 log = structlog.get_logger()
@@ -107,6 +107,8 @@ class Gate:
             Slots(settings.max_concurrency, _counter(self._metrics, "concurrency")),
             settings.receive_timeout_seconds,
             settings.accept_gzip,
+            INLINE_BYTES,
+            serving.beside,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

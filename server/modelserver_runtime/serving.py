@@ -6,6 +6,7 @@ import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -34,7 +35,7 @@ INLINE_ROWS = 64
 """Requests of more rows go to the worker thread, so that they do not stall small ones."""
 
 INLINE_BYTES = 64 * 1024
-"""Bodies of more bytes are decoded beside the event loop, for the same reason."""
+"""Bodies of more bytes are inflated and decoded beside the event loop, for the same reason."""
 
 WAITING_BATCHES = 64
 """Requests of the largest size that may wait for the worker."""
@@ -209,13 +210,17 @@ class Serving:
         """Decode *body*, beside the event loop when it is big."""
         if len(body) <= INLINE_BYTES:
             return function(body)
-        return await self.require().batcher.convert(function, body)
+        return await self.beside(partial(function, body))
 
     async def encode(self, function: Callable[[Outcome], T], outcome: Outcome) -> T:
         """Encode *outcome*, beside the event loop when it is big."""
         if len(outcome.predictions) <= INLINE_ROWS:
             return function(outcome)
-        return await self.require().batcher.convert(function, outcome)
+        return await self.beside(partial(function, outcome))
+
+    async def beside(self, function: Callable[[], T]) -> T:
+        """Call *function* beside the event loop, where one is called at a time."""
+        return await self.require().batcher.convert(function)
 
 
 def settle_memory() -> None:
