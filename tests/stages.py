@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-TOTAL_MINUTES: Final = 45.0
+TOTAL_MINUTES: Final = 40.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ STAGES: Final = (
     Stage("R3 crash points", 2, ("tests/faults/test_crash_points.py",)),
     Stage("leader kills", 1.5, ("tests/faults/test_leader_kills.py",)),
     Stage("bad input", 1, ("tests/faults/test_bad_input.py",)),
-    Stage("cluster", 32, ("tests/cluster",)),
+    Stage("cluster", 28, ("tests/cluster",)),
 )
 
 
