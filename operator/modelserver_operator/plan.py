@@ -93,21 +93,21 @@ def make_plan(server: ModelServer, desired: Sequence[Desired], observed: Observe
     Source: the rules in `docs/architecture.md`; nothing is written where nothing differs.
     """
     applies = tuple(_applies(server, desired, observed))
-    ours = {  # what has our uid as its controller, never what merely carries a label
+    ours = {  # to delete: what has our uid as its controller, never what merely carries a label
         child_id: live
         for child_id, live in observed.children.items()
         if lenient.controller_uid(live) == server.uid
+        and "deletionTimestamp" not in live["metadata"]
     }
-    garbage = [
-        live
-        for child_id, live in ours.items()
-        if not _wanted(child_id, desired) and "deletionTimestamp" not in live["metadata"]
-    ]
-    autoscaler = ours.get(ChildId(HORIZONTAL_POD_AUTOSCALER.name, server.name))
+    garbage = [live for child_id, live in ours.items() if not _wanted(child_id, desired)]
     return Plan(
         removals=tuple(Delete(live) for live in garbage if live["kind"] != CONFIG_MAP.name),
         applies=applies,
-        autoscalers=() if autoscaler is None or autoscaler in garbage else (Delete(autoscaler),),
+        autoscalers=tuple(
+            Delete(live)
+            for child_id, live in ours.items()
+            if child_id.kind == HORIZONTAL_POD_AUTOSCALER.name and _wanted(child_id, desired)
+        ),
         old_settings=tuple(
             Delete(live)
             for live in garbage

@@ -238,6 +238,20 @@ async def test_an_autoscaler_goes_while_the_deployment_is_a_strangers():
     assert counts.seen in ([], [7])
 
 
+async def test_an_autoscaler_that_is_held_is_deleted_once():
+    """A finalizer of somebody else keeps it: asking again would change nothing."""
+    world = World(**AUTOSCALED)
+    await world.settle()
+    held = {"metadata": {"finalizers": ["example.com/keep"]}}
+    world.cluster.server.edit("HorizontalPodAutoscaler", "team", "web", held)
+    controller = {"apiVersion": "example.com/v1", "kind": "App", "name": "web", "uid": "u9"}
+    control(world, controller | {"controller": True})
+    await world.run()
+    assert "delete HorizontalPodAutoscaler" in world.cluster.writes
+    await world.run()
+    assert "delete HorizontalPodAutoscaler" not in world.cluster.writes
+
+
 async def test_an_autoscaler_stays_while_our_deployment_is_refused():
     """A quota or a right that is missing says nothing of whose it is."""
     world = World(**AUTOSCALED)
