@@ -14,7 +14,7 @@ from apiserver.resources import RESOURCES, Resource
 from modelserver_operator import labels
 from modelserver_operator.api import ModelServer
 from modelserver_operator.children import CHILDREN
-from modelserver_operator.cluster import _as_our_error
+from modelserver_operator.cluster import _as_our_error, held_by_finalizer
 from modelserver_operator.errors import StalePicture
 from modelserver_operator.events import Recorder
 from modelserver_operator.kinds import MODEL_SERVER, REPLICA_SET, Kind
@@ -79,7 +79,7 @@ class MemoryCluster:
             )
         except StalePicture:
             return None
-        return answer if answer["metadata"].get("finalizers") else None
+        return held_by_finalizer(answer)
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """Merge *status* into that of *server*."""

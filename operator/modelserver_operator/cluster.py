@@ -149,11 +149,11 @@ class Cluster:
         """
         Delete exactly the object that was seen, not one that has taken its name since.
 
-        Returns:
-            What is still there of it, where a finalizer holds it.
-
         A 404 or 409 is not believed unseen: a proxy on the way may have said it, and whoever takes
         an object for gone that is there never looks at it again.
+
+        Returns:
+            What is still there of it, where a finalizer holds it.
 
         Raises:
             StalePicture: it is still there.
@@ -168,8 +168,7 @@ class Cluster:
             if there is not None and there["metadata"]["uid"] == metadata["uid"]:
                 raise
             return None
-        # Most kinds answer a Status, some the object that is gone: without finalizers, then.
-        return answer if lenient.mapping(answer, "metadata").get("finalizers") else None
+        return held_by_finalizer(answer)
 
     async def patch_status(self, server: Mapping[str, Any], status: Body) -> Body:
         """
@@ -318,6 +317,15 @@ def _decoded(answer: bytes) -> Body:
     if not isinstance(body, dict):
         raise ValueError("the answer is no object")  # noqa: TRY004 - as if it were no JSON
     return body
+
+
+def held_by_finalizer(answer: Mapping[str, Any]) -> Body | None:
+    """
+    What is left of an object by the API server's *answer* to a DELETE; None where it is gone.
+
+    Most kinds answer a Status, some the object that is gone: without finalizers, then.
+    """
+    return dict(answer) if lenient.mapping(answer, "metadata").get("finalizers") else None
 
 
 def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -> ReconcileError:

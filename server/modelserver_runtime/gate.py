@@ -171,9 +171,7 @@ class Gate:
             return None  # counted, and told, the long way
         try:
             return at_once(exchange)
-        except RequestError as error:
-            return refusal(error, exchange.request_id)
-        except Exception as error:  # noqa: BLE001 - logged; asked again, the model would fail again
+        except Exception as error:  # noqa: BLE001 - told now: asked again, it would fail again
             return _failure(exchange, error)
 
     def _is_at_the_wrong_port(self, scope: Scope) -> bool:
@@ -200,9 +198,7 @@ class Gate:
             return await route.handle(exchange)
         except ClientGone:
             raise
-        except RequestError as error:
-            return refusal(error, exchange.request_id)
-        except Exception as error:  # noqa: BLE001 - logged
+        except Exception as error:  # noqa: BLE001 - told
             return _failure(exchange, error)
 
     def _admit(self, exchange: Exchange) -> None:
@@ -372,7 +368,9 @@ async def _never() -> Message:
 
 
 def _failure(exchange: Exchange, error: Exception) -> Answer:
-    """The last resort: a model may raise anything; the client gets an id, never the text."""
+    """Tell what is wrong with a request; of anything else, an id in the log and never the text."""
+    if isinstance(error, RequestError):
+        return refusal(error, exchange.request_id)
     log.error("prediction failed", request_id=exchange.request_id.decode(), exc_info=error)
     return internal_error(exchange.request_id)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from cluster_access import Cluster, eventually, model_server, post
 from load import ENOUGH, ROW, under_load
+from nodes import is_ready
 from pods import SMALL, lives, pods
 
 pytestmark = pytest.mark.cluster
@@ -91,8 +92,4 @@ def test_sigterm_under_load_loses_nothing(cluster: Cluster, small: str) -> None:
 
 def ready_pods(cluster: Cluster, namespace: str, name: str) -> int:
     """Count the pods that are Ready and stay."""
-    return sum(
-        "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
-        for pod in pods(cluster, namespace, name)
-    )
+    return sum(map(is_ready, pods(cluster, namespace, name)))
