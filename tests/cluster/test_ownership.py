@@ -111,7 +111,8 @@ def test_a_removed_section_removes_its_child(cluster: Cluster, namespace: str) -
         "networkPolicy": {"policy": "None"},
     }
     cluster.apply(namespace, model_server(NAME, suspend=True, **SPEC))
-    eventually(lambda: all(ours(cluster, namespace, kind) for kind in optional[1:]), 10)
+    suspended = [kind for kind in KINDS if kind != "horizontalpodautoscaler"]
+    eventually(lambda: all(ours(cluster, namespace, kind) for kind in suspended), 10)
     others = [ours(cluster, namespace, kind) for kind in ("service", "serviceaccount")]
     rest = {key: value for key, value in SPEC.items() if key != "autoscaling"}
     cluster.apply(namespace, model_server(NAME, suspend=True, **rest, **without))
@@ -230,7 +231,8 @@ def test_a_stranger_that_is_handed_over_becomes_ours(cluster: Cluster, namespace
 def test_what_others_add_survives(cluster: Cluster, namespace: str) -> None:
     """Labels, annotations, variables and a sidecar outlive our next apply of the same object."""
     cluster.apply(namespace, model_server(NAME, suspend=True, **SPEC))
-    eventually(lambda: ours(cluster, namespace, "deployment"), 10)
+    kinds = ("deployment", "service")
+    eventually(lambda: all(ours(cluster, namespace, kind) for kind in kinds), 10)
     sidecar = {"name": "proxy", "image": "localhost/proxy:1"}
     variable = {"name": "PROXY", "value": "on"}
     runtime = {"name": "runtime", "env": [variable]}
