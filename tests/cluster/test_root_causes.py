@@ -351,7 +351,7 @@ def test_the_cause_is_named(broken: Broken, trouble: Trouble) -> None:
 
 
 def test_kstatus_reads_them_right(cluster: Cluster, broken: Broken, served: str) -> None:
-    """The library behind Argo CD and Flux says Failed where a person is needed, and only there."""
+    """The library behind Flux says Failed where a person is needed, and only there."""
     for trouble in TROUBLES:
         reason = trouble.reason
         broken.diary.wait(

@@ -1,5 +1,5 @@
 // Kstatus prints what the kstatus library makes of objects: for each JSON object on standard
-// input one line, the verdict that Argo CD, Flux and kubectl plugins would show.
+// input one line, the verdict that Flux and others that use the library would show.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""Argo CD, Flux and others read our conditions through kstatus: the real library says the same."""
+"""Flux and others read our conditions through kstatus: the real library says the same."""
 
 import json
 import os
