@@ -37,7 +37,7 @@ async def measure(options: argparse.Namespace) -> Table:
                 await fill(parts, options.servers)
             seconds, used = time.monotonic() - started, process.cpu_seconds() - cpu
             text = f"{seconds:.0f} s, {used:.0f} s CPU"
-            table.add(f"O4 creating {options.servers}, until all are Ready", text, "")
+            table.add(f"creating {options.servers}, until all are Ready", text, "")
         with controllers(parts.plane):
             await restart(parts, table, options.servers)
     return table
@@ -50,9 +50,9 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--servers", type=int, default=1000, help="ModelServers for O4 [1000]")
-    parser.add_argument("--burst", type=int, default=100, help="ModelServers for O6 [100]")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds over all kinds for O1 [5]")
+    parser.add_argument("--servers", type=int, default=1000, help="how many a restart finds [1000]")
+    parser.add_argument("--burst", type=int, default=100, help="how many are created at once [100]")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of healing all kinds [5]")
     parser.add_argument("--markdown", type=Path, help="write the table to this file too")
     options = parser.parse_args()
     missing = missing_programs()

@@ -12,16 +12,16 @@ from operator_bench.table import Table
 
 
 async def writes_of_one(bench: Bench, table: Table) -> None:
-    """O3: what it takes to create one ModelServer, and O6's flip of one pod."""
+    """What it takes to create one ModelServer, and a flip of one pod."""
     before = bench.writes()
     await bench.create("one")
     await bench.onlooker.until(lambda: bench.is_ready("one"), 60)
     await asyncio.sleep(2)
     made = bench.writes() - before
     applies = sum(n for what, n in made.items() if what.partition(" ")[2] in PLURALS)
-    table.add("O3 applies to create one (8 children, autoscaled)", applies, "<= 9")
-    table.add("O3 status writes until Ready", made["patch modelservers/status"], "")
-    table.add("O3 Events until Ready", sum(n for w, n in made.items() if "events" in w), "")
+    table.add("applies to create one (8 children, autoscaled)", applies, "<= 9")
+    table.add("status writes until Ready", made["patch modelservers/status"], "")
+    table.add("Events until Ready", sum(n for w, n in made.items() if "events" in w), "")
 
     pod = next(body for body in bench.onlooker.objects.values() if body.get("kind") == "Pod")
     for ready, text in ((False, "lost"), (True, "regained")):
@@ -29,14 +29,14 @@ async def writes_of_one(bench: Bench, table: Table) -> None:
         await bench.pods.set(pod, ready=ready)
         await asyncio.sleep(3)
         flipped = bench.writes() - before
-        name = f"O6 status writes when one pod's readiness is {text}"
+        name = f"status writes when one pod's readiness is {text}"
         table.add(name, flipped["patch modelservers/status"], "<= 1")
         others = sum(flipped.values()) - flipped["patch modelservers/status"]
         table.add(f"   other writes when it is {text}", others, "Events only")
 
 
 async def burst(bench: Bench, table: Table, count: int) -> None:
-    """O6: many at once, from the acknowledged create to the last of the eight children."""
+    """Many at once, from the acknowledged create to the last of the eight children."""
     names = [f"burst-{i}" for i in range(count)]
     created = dict(
         zip(names, await asyncio.gather(*(bench.create(name) for name in names)), strict=True)
@@ -58,20 +58,20 @@ async def burst(bench: Bench, table: Table, count: int) -> None:
         if time.monotonic() - max(created.values()) > 120:  # noqa: PLR2004
             raise SystemExit(f"{len(complete)} of {count} have all their children after 120 s")
     waits = [complete[name] - created[name] for name in names]
-    table.seconds(f"O6 burst of {count}: create to all 8 children", waits, "p99 <= 6 s")
+    table.seconds(f"burst of {count}: create to all 8 children", waits, "p99 <= 6 s")
     await bench.onlooker.until(lambda: all(bench.is_ready(name) for name in names), 120)
 
 
 async def heal(bench: Bench, table: Table, rounds: int) -> None:
-    """O1: an edited or deleted child is as before."""
+    """An edited or deleted child is as before."""
     await bench.onlooker.until(lambda: bench.is_ready("one"), 60)
     edited, deleted = [], []
     for _ in range(rounds):
         for kind in CHILDREN:
             deleted.append(await _heal_deletion(bench, kind))
             edited.append(await _heal_edit(bench, kind))
-    table.seconds("O1 heal an edited child", edited, "p99 < 1 s")
-    table.seconds("O1 heal a deleted child", deleted, "p99 < 1 s")
+    table.seconds("heal an edited child", edited, "p99 < 1 s")
+    table.seconds("heal a deleted child", deleted, "p99 < 1 s")
 
 
 async def _heal_edit(bench: Bench, kind: Kind) -> float:
@@ -129,28 +129,28 @@ async def fill(bench: Bench, count: int) -> list[str]:
 
 
 async def restart(bench: Bench, table: Table, count: int) -> None:
-    """O2 and O4: a new process, until it has looked at every ModelServer, and a minute of rest."""
+    """A new process, until it has looked at every ModelServer, and a minute of rest."""
     objects = len(bench.onlooker.objects)
     written, started = sum(bench.writes().values()), time.monotonic()
     with operator(bench.plane) as process:
         await eventually(lambda: process.is_at_rest() and process.reconciled() >= count, 300)
         seconds, cpu = time.monotonic() - started, process.cpu_seconds()
-        table.add(f"O4 {objects} objects seen: restart to converged", f"{seconds:.1f} s", "<= 20 s")
-        table.add("O4 CPU of that", f"{cpu:.1f} s", "")
+        table.add(f"{objects} objects seen: restart to converged", f"{seconds:.1f} s", "<= 20 s")
+        table.add("CPU of that", f"{cpu:.1f} s", "")
         asked, used = bench.requests(), process.cpu_seconds()
         await asyncio.sleep(60)
-        table.add("O4 memory", f"{process.rss_mib():.0f} MiB", "<= 300 MiB")
+        table.add("memory", f"{process.rss_mib():.0f} MiB", "<= 300 MiB")
         rest = bench.requests() - asked
-        table.add("O2 writes after the restart and a minute of rest",
+        table.add("writes after the restart and a minute of rest",
                   sum(bench.writes().values()) - written, "0")  # fmt: skip
-        table.add("O2 requests in a minute of rest, Lease included", rest, "")
-        table.add("O2 CPU in a minute of rest", f"{process.cpu_seconds() - used:.2f} s", "")
+        table.add("requests in a minute of rest, Lease included", rest, "")
+        table.add("CPU in a minute of rest", f"{process.cpu_seconds() - used:.2f} s", "")
         await edits(bench, table, min(count, 200))
-        table.add("O4 memory after that", f"{process.rss_mib():.0f} MiB", "<= 300 MiB")
+        table.add("memory after that", f"{process.rss_mib():.0f} MiB", "<= 300 MiB")
 
 
 async def edits(bench: Bench, table: Table, count: int) -> None:
-    """O4: twenty edits a second of different ModelServers, each until its child follows."""
+    """Twenty edits a second of different ModelServers, each until its child follows."""
 
     async def edit(name: str) -> float:
         spec = {"spec": {"service": {"annotations": {"edited": "yes"}}}}
@@ -169,6 +169,4 @@ async def edits(bench: Bench, table: Table, count: int) -> None:
     for i in range(count):
         running_edits.append(asyncio.create_task(edit(f"many-{i}")))
         await asyncio.sleep(0.05)
-    table.seconds(
-        "O4 edit to child, 20 a second", await asyncio.gather(*running_edits), "p99 <= 2 s"
-    )
+    table.seconds("edit to child, 20 a second", await asyncio.gather(*running_edits), "p99 <= 2 s")
