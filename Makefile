@@ -17,7 +17,7 @@ setup: ## install the development environment into .venv
 gen: setup ## write what is made from code: the CRD, the chart's copy, references, pictures, digests in examples
 	@$(STEP) "generated files" $(VENV)/python scripts/generate.py
 
-check: static test-unit ## what `static` checks, and every test that needs nothing else
+check: static test-unit ## what `static` checks, and every test that needs neither a cluster nor other programs but Go
 
 static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "generated files are up to date" $(VENV)/python scripts/generate.py --check
@@ -26,7 +26,7 @@ static: setup ## generated files, format, lint, types, import contracts
 	@$(STEP) "types" $(VENV)/mypy
 	@$(STEP) "import contracts" $(VENV)/lint-imports
 
-test-unit: setup ## every test that needs neither a cluster nor other programs
+test-unit: setup ## every test that needs neither a cluster nor other programs but Go
 	@$(VENV)/pytest -m "not cluster and not programs"
 
 test-programs: setup ## the tests beside a browser, Prometheus, MLflow and an S3 server; fetches what is missing
@@ -48,7 +48,7 @@ test: setup cluster images ## every test, on the real cluster too, and beside a 
 cluster: ## a kind cluster of two nodes; builds its node image where no image registry answers
 	@$(STEP) "cluster" $(KIND)/up.sh
 
-cluster-down: ## remove the cluster and everything it left on this machine
+cluster-down: ## remove the cluster, and a Docker daemon of ours; what was built stays in ~/.cache/modelserver-kind
 	@$(STEP) "cluster removed" $(KIND)/down.sh --all
 
 images: ## build the images of the operator and the runtime

@@ -8,9 +8,10 @@ _INTRODUCTION: Final = """\
 # Settings of the runtime
 
 Every setting is an environment variable, read once at start. In Kubernetes the operator writes
-them from `spec.model` and `spec.server`; by hand they are for `docker run -e` and `make serve`. A
-name that does not exist, or a value that does not fit, ends the process with exit code 64 and one
-line that names the setting. `python -m modelserver_runtime --help` prints the list too.
+them from `spec.model` and `spec.server`, and what has no field there keeps its default; by hand
+they are for `docker run -e` and `make serve`. A name that does not exist, or a value that does not
+fit, ends the process with exit code 64 and one line that names the setting.
+`python -m modelserver_runtime --help` prints the list too.
 
 | variable | value | default | meaning |
 |---|---|---|---|

@@ -67,7 +67,7 @@ def manifest(  # noqa: PLR0913 - each is an option of its own
         ),
     ] = None,
     replicas: Annotated[
-        int | None, typer.Option(help="Pods. Default: the cluster's.", min=0, max=1000)
+        int | None, typer.Option(help="Pods. Default: 2 at the start.", min=0, max=1000)
     ] = None,
 ) -> None:
     """
