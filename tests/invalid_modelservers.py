@@ -987,13 +987,13 @@ INVALID = (
         "toleration of any value and of one",
         _toleration(key="gpu", operator="Exists", value="a100"),
         "spec.scheduling.tolerations[0].value",
-        "Exists bears any value: take value out",
+        "Exists fits any value: take value out",
     ),
     Invalid(
         "toleration for a time of what does not evict",
         _toleration(key="gpu", effect="NoSchedule", tolerationSeconds=60),
         "spec.scheduling.tolerations[0].tolerationSeconds",
-        "only a NoExecute taint is borne for a time",
+        "only a NoExecute taint is tolerated for a time",
     ),
     Invalid(
         "unknown effect",

@@ -71,7 +71,7 @@ Toleration = Annotated[
                         holds=lambda self: (
                             bool(self.get("key")) or self.get("operator") == "Exists"
                         ),
-                        message="name the taint's key, or write operator: Exists to bear every"
+                        message="name the taint's key, or write operator: Exists to tolerate every"
                         " taint",
                     ),
                     Rule(
@@ -80,7 +80,7 @@ Toleration = Annotated[
                         holds=lambda self: (
                             self.get("operator") != "Exists" or not self.get("value")
                         ),
-                        message="Exists bears any value: take value out, or write operator: Equal",
+                        message="Exists fits any value: take value out, or write operator: Equal",
                         field="value",
                     ),
                     Rule(
@@ -89,7 +89,7 @@ Toleration = Annotated[
                         holds=lambda self: (
                             "tolerationSeconds" not in self or self.get("effect") == "NoExecute"
                         ),
-                        message="only a NoExecute taint is borne for a time: write effect:"
+                        message="only a NoExecute taint is tolerated for a time: write effect:"
                         " NoExecute or take tolerationSeconds out",
                         field="tolerationSeconds",
                     ),

@@ -17,7 +17,7 @@ class Scheduling(Wire):
     """Labels that a node must have."""
 
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32), ListType("atomic")] = ()
-    """Taints of nodes that the pods bear, as in core/v1."""
+    """Taints of nodes that the pods tolerate, as in core/v1."""
 
     affinity: Affinity | None = None
     """Which nodes and which neighbours are wanted, as in core/v1."""
