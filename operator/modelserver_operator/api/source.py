@@ -14,7 +14,7 @@ Folder = Annotated[
     Field(max_length=512),
     pattern(
         r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)*",
-        "must be a folder inside the volume, written without '..' and without a slash at"
+        "must be a folder inside the volume or image, written without '..' and without a slash at"
         " either end, such as models/breast-cancer",
     ),
 ]
@@ -221,7 +221,11 @@ class ModelSource(Wire):
     """A volume that holds the files. Needs `digest`."""
 
     image: ImageSource | None = None
-    """An OCI image that holds the files. Needs `digest`, which is that of the artifact."""
+    """
+    An OCI image that holds the files.
+
+    Needs `digest`, which is that of the artifact, and Kubernetes 1.35 or newer.
+    """
 
     http: HttpSource | None = None
     """An archive behind a URL. Needs `digest`."""
