@@ -14,7 +14,7 @@ import pytest
 from modelserver_runtime.settings import from_environment
 from runtime.command import modelserver
 from runtime.in_process import asked
-from runtime.process import ROOT
+from runtime.process import ROOT, running
 
 ARTIFACTS = ROOT / "artifacts"
 SCRIPTS = {
@@ -79,6 +79,19 @@ async def test_it_is_verified_and_small_and_answers_as_recorded(name: str) -> No
     got = [one["prediction"] for one in answer["predictions"]]
     want = described["golden"]["predictions"]
     assert got == (want if isinstance(want[0], str) else pytest.approx(want, rel=1e-9))
+
+
+@pytest.mark.parametrize("name", ["diabetes", "support-tickets"])
+def test_the_request_in_its_example_is_answered(name: str) -> None:
+    """The command as it stands there, but for the address."""
+    _, _, command = (ROOT / "examples" / f"{name}.yaml").read_text().partition("#   curl ")
+    command, _, _ = command.replace("\n# ", "\n").partition("\napiVersion")
+    with running(model_path=str(ARTIFACTS / name)) as process:
+        there = command.replace("http://127.0.0.1:8080", process.wait_ready())
+        done = subprocess.run(
+            ["bash", "-c", f"curl --silent {there}"], capture_output=True, check=True, text=True
+        )
+    assert "prediction" in json.loads(done.stdout), done.stdout
 
 
 def test_every_artifact_has_a_script() -> None:
