@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     # A new ModelServer takes about twenty requests: a hundred at once are to be done in seconds.
     add(
         "--max-requests-per-second",
-        "500",
+        "300",
         "to the API server, on average; watches and the Lease are not counted",
         type=_positive(float),
     )

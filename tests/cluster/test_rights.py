@@ -14,6 +14,7 @@ from cluster_access import OPERATOR, ROOT, SYSTEM, Cluster, eventually
 pytestmark = pytest.mark.cluster
 
 CHART = ROOT / "charts" / "modelserver-operator"
+CHANGES = {"create", "update", "patch", "delete"}
 
 
 class Right(NamedTuple):
@@ -25,11 +26,14 @@ class Right(NamedTuple):
 
 
 def rendered(cluster: Cluster, *settings: str) -> list[dict[str, Any]]:
-    """Render the roles of the chart."""
+    """Render the roles that the chart binds to the operator."""
     chart = (OPERATOR, str(CHART), "--namespace", SYSTEM, "--kube-version", "1.31")
     command = ("helm", "template", *chart, *settings)
-    bodies = yaml.safe_load_all(cluster.run(*command))
-    return [body for body in bodies if body and body["kind"] in ("Role", "ClusterRole")]
+    bodies = [body for body in yaml.safe_load_all(cluster.run(*command)) if body]
+    bound = {
+        (body["roleRef"]["kind"], body["roleRef"]["name"]) for body in bodies if "roleRef" in body
+    }
+    return [body for body in bodies if (body["kind"], body["metadata"]["name"]) in bound]
 
 
 def granted(roles: Iterable[dict[str, Any]]) -> set[Right]:
@@ -74,6 +78,29 @@ def test_nothing_dangerous_is_granted(cluster: Cluster, settings: tuple[str, ...
     assert {r.resource for r in own if r.verb in ("create", "update", "patch", "delete")} == {
         "modelservers/status"
     }
+
+
+@pytest.mark.parametrize(
+    ("role", "verbs"),
+    [("admin", CHANGES | {"get"}), ("edit", CHANGES | {"get"}), ("view", {"get"})],
+)
+def test_people_get_their_rights_from_kubernetes_own_roles(
+    cluster: Cluster, namespace: str, role: str, verbs: set[str]
+) -> None:
+    """Whoever may edit Deployments may edit ModelServers; only the operator writes the status."""
+    binding = ("create", "rolebinding", "jane", "--user=jane", f"--clusterrole={role}")
+    cluster.kubectl("-n", namespace, *binding)
+
+    def may(verb: str, subresource: str = "") -> bool:
+        what = ("modelservers.modelserver.dev", f"--subresource={subresource}")
+        question = ("-n", namespace, "auth", "can-i", "--as=jane", verb, *what)
+        return cluster.kubectl(*question, check=False).stdout.strip() == "yes"
+
+    # One of Kubernetes' own controllers adds the rules.
+    eventually(lambda: {verb for verb in CHANGES | {"get"} if may(verb)} == verbs, 20)
+    assert may("patch", "scale") is ("patch" in verbs)
+    assert may("get", "status")
+    assert not may("patch", "status")
 
 
 def test_nothing_was_refused(cluster: Cluster) -> None:
