@@ -56,16 +56,19 @@ async def carry_out(
     held_back, taken = set[Kind](), set[Kind]()
     writes, problems = await _delete(plan.removals, store, cluster)
     for step in plan.applies:
-        if step.child.needs & held_back:
-            held_back.add(step.child.kind)
-            continue
+        kind, held = step.child.kind, bool(step.child.needs & held_back)
         try:
-            writes += await _apply(step, server, store, cluster)
+            if not held:
+                writes += await _apply(step, server, store, cluster)
+            elif kind == DEPLOYMENT:  # what scales it goes by its name
+                await _see_whose(step, server, cluster)
         except ChildRefused as error:
-            held_back.add(step.child.kind)
+            held = True
             problems.append(_problem(step, error))
             if error.reason == "NameConflict":
-                taken.add(step.child.kind)
+                taken.add(kind)
+        if held:
+            held_back.add(kind)
     last = () if DEPLOYMENT in held_back else plan.old_settings
     if DEPLOYMENT in taken:
         last = plan.autoscalers
@@ -153,6 +156,12 @@ async def _repair(
         store.put(kind, await cluster.apply(kind, body))
         return 2
     return 0
+
+
+async def _see_whose(step: Apply | Impossible, server: ModelServer, cluster: ChildWriter) -> None:
+    """Have it said now where the name of a child that has to wait is taken."""
+    if isinstance(step, Apply) and step.live is None:
+        await _look(step, server, cluster)
 
 
 async def _look(step: Apply, server: ModelServer, cluster: ChildWriter) -> dict[str, Any] | None:

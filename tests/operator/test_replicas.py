@@ -30,9 +30,18 @@ class Counts:
                 self.seen.append(count)
 
 
-def control(world: World, *owners: dict[str, Any]) -> None:
-    """Give the Deployment these owners, as somebody else."""
-    body = world.child("Deployment")
+STRANGER = {
+    "apiVersion": "example.com/v1",
+    "kind": "App",
+    "name": "web",
+    "uid": "u9",
+    "controller": True,
+}
+
+
+def control(world: World, *owners: dict[str, Any], kind: str = "Deployment") -> None:
+    """Give that child these owners, as somebody else."""
+    body = world.child(kind)
     body["metadata"]["ownerReferences"] = list(owners)
     world.replace(body)
 
@@ -226,8 +235,7 @@ async def test_an_autoscaler_goes_while_the_deployment_is_a_strangers():
     world.scale(7)
     await world.settle()
     counts = Counts(world)
-    controller = {"apiVersion": "example.com/v1", "kind": "App", "name": "web", "uid": "u9"}
-    control(world, controller | {"controller": True})
+    control(world, STRANGER)
     await world.settle(problems=True)
     assert world.reasons()["Accepted"] == "NameConflict"
     assert "HorizontalPodAutoscaler/web" not in world.children()
@@ -238,14 +246,32 @@ async def test_an_autoscaler_goes_while_the_deployment_is_a_strangers():
     assert counts.seen in ([], [7])
 
 
+@pytest.mark.parametrize("needed", ["ServiceAccount", "ConfigMap"])
+async def test_an_autoscaler_goes_also_where_the_deployment_would_have_to_wait(needed):
+    """It waits while what its pods need is a stranger's; its name may be taken all the same."""
+    world = World(**AUTOSCALED)
+    await world.settle()
+    control(world, STRANGER, kind=needed)
+    await world.settle(problems=True)
+    assert "HorizontalPodAutoscaler/web" in world.children()
+    control(world, STRANGER)
+    await world.settle(problems=True)
+    assert "HorizontalPodAutoscaler/web" not in world.children()
+    outcome = await world.run()
+    assert [problem.reason for problem in outcome.problems] == ["NameConflict", "NameConflict"]
+    control(world)
+    control(world, kind=needed)
+    await world.settle()
+    assert "HorizontalPodAutoscaler/web" in world.children()
+
+
 async def test_an_autoscaler_that_is_held_is_deleted_once():
     """A finalizer of somebody else keeps it: asking again would change nothing."""
     world = World(**AUTOSCALED)
     await world.settle()
     held = {"metadata": {"finalizers": ["example.com/keep"]}}
     world.cluster.server.edit("HorizontalPodAutoscaler", "team", "web", held)
-    controller = {"apiVersion": "example.com/v1", "kind": "App", "name": "web", "uid": "u9"}
-    control(world, controller | {"controller": True})
+    control(world, STRANGER)
     await world.run()
     assert "delete HorizontalPodAutoscaler" in world.cluster.writes
     await world.run()
