@@ -132,6 +132,7 @@ class Controller:
             self._try_again(key, error)
         else:
             result = outcome.result
+            self._terminating.pop(key.namespace, None)
             self._look_again(key, outcome)
             self._tell(key, outcome, time.monotonic() - started)
         finally:
@@ -173,8 +174,9 @@ class Controller:
         """Its objects go one by one, and each would have us try to make it anew."""
         if key.namespace not in self._terminating:
             log.info("the namespace is being deleted: nothing is made in it")
-        self._terminating[key.namespace] = time.monotonic() + _TERMINATING_SECONDS
-        self.queue.add_after(key, _TERMINATING_SECONDS)
+        seconds = _TERMINATING_SECONDS * self.backoff_scale
+        self._terminating[key.namespace] = time.monotonic() + seconds
+        self.queue.add_after(key, seconds)
 
     def _is_terminating(self, key: Key) -> bool:
         left = self._terminating.get(key.namespace, 0.0) - time.monotonic()
