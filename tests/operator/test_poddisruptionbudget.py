@@ -27,8 +27,13 @@ def budget(**spec: Any) -> Any:
         pytest.param({"replicas": 0}, None, id="nor has none"),
         pytest.param(
             {"autoscaling": {"minReplicas": 1, "maxReplicas": 9}},
+            {"maxUnavailable": 1},
+            id="under load there may be nine, on one node perhaps",
+        ),
+        pytest.param(
+            {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}},
             None,
-            id="one is all that is guaranteed",
+            id="never more than one",
         ),
         pytest.param({"autoscaling": {"maxReplicas": 9}}, {"maxUnavailable": 1}, id="autoscaled"),
         pytest.param(

@@ -36,13 +36,20 @@ def _limit(server: ModelServer) -> dict[str, int | str] | None:
 
     What is written leaves a pod that can go: the spec would be invalid otherwise.
     """
-    budget, least = server.spec.disruption_budget, server.spec.guaranteed_replicas
+    budget = server.spec.disruption_budget
     if budget.policy == "None":
         return None
     if budget.max_unavailable is not None:
         return {"maxUnavailable": budget.max_unavailable}
     if budget.min_available is not None:
         return {"minAvailable": budget.min_available}
-    if (DEFAULT_REPLICAS if least is None else least) <= DEFAULT_DISRUPTION:
+    if _most_pods(server) <= DEFAULT_DISRUPTION:
         return None  # a lone pod: there is none to keep back
     return {"maxUnavailable": DEFAULT_DISRUPTION}
+
+
+def _most_pods(server: ModelServer) -> int:
+    """Count what an autoscaler may add: under load, a drain that takes all at once loses most."""
+    if server.spec.autoscaling is not None:
+        return server.spec.autoscaling.max_replicas
+    return DEFAULT_REPLICAS if server.spec.replicas is None else server.spec.replicas
