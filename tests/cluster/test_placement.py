@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster_access import ROOT, TINY, Cluster, eventually, model_server
+from cluster_access import OPERATOR, ROOT, TINY, Cluster, eventually, model_server
 from nodes import nodes
 
 pytestmark = pytest.mark.cluster
@@ -63,3 +63,15 @@ def places_of_ended_tests(cluster: Cluster, namespace: str) -> set[str]:
     places = {pod["metadata"]["namespace"] for pod in json.loads(found)["items"]}
     others = {place for place in places if place.startswith("test-")} - {namespace}
     return {place for place in others if not place.startswith("test-served-")}
+
+
+def test_the_operator_is_spread_whether_nodes_have_zones_or_not(cluster: Cluster) -> None:
+    """By one constraint: the scheduler passes over nodes that lack the label of any."""
+    chart = (OPERATOR, str(ROOT / "charts" / OPERATOR), "--kube-version", "1.31")
+    one = ("--show-only", "templates/deployment.yaml")
+    deployment = yaml.safe_load(cluster.run("helm", "template", *chart, *one))
+    pod = deployment["spec"]["template"]["spec"]
+    [constraint] = pod["topologySpreadConstraints"]
+    assert constraint["topologyKey"] == "kubernetes.io/hostname"
+    [(_, [preferred])] = pod["affinity"]["podAntiAffinity"].items()
+    assert preferred["podAffinityTerm"]["topologyKey"] == "topology.kubernetes.io/zone"
