@@ -20,6 +20,16 @@ from modelserver_operator.store import Store
 
 _GARBAGE_SECONDS: Final = 2.0
 _MAY_BE_IN_THE_WAY: Final = frozenset({"InvalidSpec", "ImmutableField"})
+_EXCLUDES: Final[Mapping[str, str]] = {
+    "maxUnavailable": "minAvailable",
+    "minAvailable": "maxUnavailable",
+    "type": "localhostProfile",
+}
+"""
+Which field may not stand beside which, where neither is in a list: a disruption budget has one of
+the limits, a seccomp profile of our type no file.
+"""
+
 _KINDS: Final[Mapping[str, Kind]] = {child.kind.name: child.kind for child in CHILDREN}
 
 
@@ -35,7 +45,7 @@ class ChildWriter(Protocol):
         """Apply *body* on the server's side; return the whole object."""
 
     async def overwrite(self, kind: Kind, live: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """Set what *spec* says in the object *live*, lists as a whole."""
+        """Set what *spec* says in the object *live*, lists as a whole; None removes a field."""
 
     async def delete(self, kind: Kind, live: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Delete exactly the object *live*; return what a finalizer holds of it."""
@@ -152,10 +162,16 @@ async def _repair(
     except ChildRefused as error:
         if error.reason not in _MAY_BE_IN_THE_WAY or "spec" not in body:
             raise
-        await cluster.overwrite(kind, live, body["spec"])
+        await cluster.overwrite(kind, live, _alone(body["spec"]))
         store.put(kind, await cluster.apply(kind, body))
         return 2
     return 0
+
+
+def _alone(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out, too, what may not stand beside what *wanted* sets."""
+    parts = {name: _alone(v) if isinstance(v, dict) else v for name, v in wanted.items()}
+    return {_EXCLUDES[name]: None for name in wanted if name in _EXCLUDES} | parts
 
 
 async def _see_whose(step: Apply | Impossible, server: ModelServer, cluster: ChildWriter) -> None:

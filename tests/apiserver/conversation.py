@@ -258,6 +258,9 @@ _DEPLOYMENTS: Final = (
     _forced("a strategy", "deployments/web", _deployment(
         strategy={"rollingUpdate": {"maxUnavailable": 0}})),
     _forced("no strategy", "deployments/web", _deployment()),
+    _forced("a seccomp profile that is two", "deployments/web", _deployment({
+        "securityContext": {"seccompProfile": {
+            "type": "RuntimeDefault", "localhostProfile": "x.json"}}})),
     _forced("an annotation", "deployments/web", {
         **_deployment(), "metadata": {"name": "web", "annotations": {"a": "1"}}}),
     _forced("the selector is immutable", "deployments/web", _deployment(

@@ -63,6 +63,7 @@ def _pod_spec(spec: Mapping[str, Any], path: str) -> Iterator[Cause]:
     for index, volume in enumerate(spec.get("volumes", ())):
         if len(volume) > 2:
             yield f"{path}.volumes[{index}]", "Forbidden: may not specify more than 1 volume type"
+    yield from _security(spec, path)
     volumes = {volume["name"] for volume in spec.get("volumes", ())}
     for index, container in enumerate(spec.get("containers", ())):
         yield from _container(container, f"{path}.containers[{index}]", volumes)
@@ -75,9 +76,17 @@ def _container(container: Mapping[str, Any], path: str, volumes: set[str]) -> It
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         if name in container and not _HANDLERS & container[name].keys():
             yield f"{path}.{name}", "Required value: must specify a handler type"
+    yield from _security(container, path)
     for number, mount in enumerate(container.get("volumeMounts", ())):
         if mount.get("name") not in volumes:
             yield f"{path}.volumeMounts[{number}].name", f'Not found: "{mount.get("name")}"'
+
+
+def _security(part: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    profile = part.get("securityContext", {}).get("seccompProfile", {})
+    if "localhostProfile" in profile and profile.get("type") != "Localhost":
+        place = f"{path}.securityContext.seccompProfile.localhostProfile"
+        yield place, "Invalid value: can only be set when seccomp type is Localhost"
 
 
 def _workload(body: Body) -> Iterator[Cause]:

@@ -97,7 +97,7 @@ def recorded() -> list[Body]:
 
 
 async def test_answers_what_a_real_one_answered(server: ApiServer) -> None:
-    """109 requests about everything the operator touches: the same codes, the same objects."""
+    """110 requests about everything the operator touches: the same codes, the same objects."""
     async with client.ApiClient(server.configuration()) as api:
         assert await held(api, "conversation") == recorded()
 

@@ -196,6 +196,26 @@ async def test_a_stranger_does_not_choose_the_image():
     assert runtime_image(world.parsed, observed, "localhost/runtime:1") == "localhost/runtime:1"
 
 
+@pytest.mark.parametrize(
+    ("kind", "edit"),
+    [
+        ("PodDisruptionBudget", {"minAvailable": None, "maxUnavailable": 1}),
+        ("Deployment", {"seccompProfile": {"type": "Localhost", "localhostProfile": "own.json"}}),
+    ],
+)
+async def test_what_somebody_set_instead_of_ours_goes(kind, edit):
+    """An apply would put ours beside theirs, and the API server takes one of the two only."""
+    world = World(replicas=3, disruptionBudget={"minAvailable": 2})
+    await world.settle()
+    good = world.child(kind)["spec"]
+    if kind == "Deployment":
+        edit = {"template": {"spec": {"securityContext": edit}}}
+    world.cluster.server.edit(kind, *KEY, {"spec": edit})
+    assert world.child(kind)["spec"] != good
+    await world.settle()
+    assert world.child(kind)["spec"] == good
+
+
 async def test_a_mark_on_the_modelserver_takes_nothing():
     """It would let a tenant have what he may not touch."""
     world = World(replicas=2)
