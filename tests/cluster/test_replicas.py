@@ -58,3 +58,12 @@ def test_a_count_that_nobody_fixes_is_left_to_others(cluster: Cluster, namespace
         lambda: cluster.condition(namespace, "free", "Ready").get("reason") == "ScaledToZero", 60
     )
     assert replicas(cluster, namespace, "free") == 0
+
+
+def test_an_autoscaled_server_is_not_scaled_by_hand(cluster: Cluster, namespace: str) -> None:
+    """The answer says what to change instead."""
+    server = model_server("busy", suspend=True, autoscaling={"maxReplicas": 4})
+    cluster.apply(namespace, server)
+    scaled = cluster.kubectl("-n", namespace, "scale", "ms/busy", "--replicas=3", check=False)
+    assert scaled.returncode != 0
+    assert "change autoscaling.minReplicas/maxReplicas instead" in scaled.stderr
