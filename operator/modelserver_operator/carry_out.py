@@ -20,13 +20,13 @@ from modelserver_operator.store import Store
 
 _GARBAGE_SECONDS: Final = 2.0
 _MAY_BE_IN_THE_WAY: Final = frozenset({"InvalidSpec", "ImmutableField"})
-_EXCLUDES: Final[Mapping[str, str]] = {
-    "maxUnavailable": "minAvailable",
-    "minAvailable": "maxUnavailable",
-    "type": "localhostProfile",
+_EXCLUDES: Final[Mapping[tuple[str, str], str]] = {
+    ("spec", "maxUnavailable"): "minAvailable",
+    ("spec", "minAvailable"): "maxUnavailable",
+    ("seccompProfile", "type"): "localhostProfile",
 }
 """
-Which field may not stand beside which, where neither is in a list: a disruption budget has one of
+Which field may not stand beside which, by the object they are in: a disruption budget has one of
 the limits, a seccomp profile of our type no file.
 """
 
@@ -162,16 +162,19 @@ async def _repair(
     except ChildRefused as error:
         if error.reason not in _MAY_BE_IN_THE_WAY or "spec" not in body:
             raise
-        await cluster.overwrite(kind, live, _alone(body["spec"]))
+        await cluster.overwrite(kind, live, _alone("spec", body["spec"]))
         store.put(kind, await cluster.apply(kind, body))
         return 2
     return 0
 
 
-def _alone(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Take out, too, what may not stand beside what *wanted* sets."""
-    parts = {name: _alone(v) if isinstance(v, dict) else v for name, v in wanted.items()}
-    return {_EXCLUDES[name]: None for name in wanted if name in _EXCLUDES} | parts
+def _alone(name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out of the object *name*, too, what may not stand beside what *wanted* sets in it."""
+    others = [_EXCLUDES[name, field] for field in wanted if (name, field) in _EXCLUDES]
+    return dict.fromkeys(others) | {
+        field: _alone(field, value) if isinstance(value, dict) else value
+        for field, value in wanted.items()
+    }
 
 
 async def _see_whose(step: Apply | Impossible, server: ModelServer, cluster: ChildWriter) -> None:
