@@ -112,6 +112,14 @@ def _unknown_method() -> bytes:
     return bytes(content)
 
 
+def _compressed_by(method: int) -> bytes:
+    """Zeros in a way of which the standard library inflates more at once than was asked for."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("a", bytes(16 * MAX_BYTES))
+    return out.getvalue()
+
+
 def _wrong_sum() -> bytes:
     content = bytearray(zipped({"model.skops": b"x" * 2000}, deflate=False))
     content[content.index(b"x" * 100) + 50] ^= 1
@@ -204,7 +212,9 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile("zip: twice", _zip_of(("a", b"x"), ("a", b"y")), "twice"),
     Hostile("zip: encrypted", _encrypted(), "is encrypted"),
     Hostile("zip: two names", _other_name_inside(), "damaged"),
-    Hostile("zip: unknown compression", _unknown_method(), "damaged"),
+    Hostile("zip: unknown compression", _unknown_method(), "another way than deflate"),
+    Hostile("zip: bzip2", _compressed_by(zipfile.ZIP_BZIP2), "another way than deflate"),
+    Hostile("zip: lzma", _compressed_by(zipfile.ZIP_LZMA), "another way than deflate"),
     Hostile("zip: wrong sum", _wrong_sum(), "damaged"),
     Hostile("zip: cut off", zipped()[:-30], "damaged"),
     Hostile("zip: only an end", b"PK\x05\x06" + b"\xff" * 18, "damaged"),

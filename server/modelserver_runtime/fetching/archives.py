@@ -29,6 +29,8 @@ _MAX_RATIO: Final = 200
 _RATIO_COUNTS_FROM: Final = 64 * 1024 * 1024
 _TAR_OVERHEAD: Final = 16 * 1024 * 1024
 """Headers and padding of as many members as there may be."""
+_ZIP_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of the others `zipfile` inflates a piece as a whole: 350 bytes of bzip2 take 500 MB of memory."""
 
 _BROKEN: Final = (
     tarfile.TarError,
@@ -196,6 +198,8 @@ def _unpack_zip(file: BinaryIO, target: _Target) -> None:
                 raise UnsafeArchive(f"{_shown(member.orig_filename)} is no name for a file")
             if member.flag_bits & 0x1:
                 raise UnsafeArchive(f"{_shown(name)} is encrypted")
+            if member.compress_type not in _ZIP_METHODS:
+                raise UnsafeArchive(f"{_shown(name)} is compressed in another way than deflate")
             mode = member.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "a link" if stat.S_ISLNK(mode) else "no file"
