@@ -195,6 +195,7 @@ def hostile_skops() -> Iterator[Hostile]:
     yield unloadable(
         "skops with a flipped bit under its checksum", _wrong_checksum, "is no skops file"
     )
+    yield unloadable("skops with damaged LZMA", _damaged_lzma, "is no skops file")
     yield unsafe(
         "skops of a tree that leads out of itself",
         put("skops", lambda _: _wild_tree()),
@@ -256,6 +257,15 @@ def _wrong_checksum(artifact: Artifact, _: Path) -> None:
             archive.writestr(name, content)
     content = bytearray(out.getvalue())
     content[200] ^= 1
+    artifact.put("skops", bytes(content))
+
+
+def _damaged_lzma(artifact: Artifact, _: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("schema.json", "{}" * 100)
+    content = bytearray(out.getvalue())
+    content[45] = 0xFF  # of its properties
     artifact.put("skops", bytes(content))
 
 

@@ -13,6 +13,11 @@ from modelserver_runtime.formats.onnx_file import parse_onnx
 from modelserver_runtime.formats.skops_file import parse_skops
 from modelserver_runtime.lean_imports import import_scikit_learn, import_skops
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it reads no such file either
+    LZMAError = zlib.error  # type: ignore[misc, assignment]
+
 
 def parse(content: bytes, format_: str, path: str) -> Any:
     """
@@ -60,6 +65,7 @@ _PARSERS: Mapping[str, Callable[[bytes], Any]] = {
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
+    LZMAError,
     pickle.UnpicklingError,
     struct.error,
     ValueError,
