@@ -51,8 +51,8 @@ def require_golden(outcome: Outcome, manifest: Manifest, golden: Golden) -> None
 
 
 def _of_predictions(outcome: Outcome, golden: Golden) -> Iterator[_Difference]:
-    for i, want in enumerate(golden.predictions):
-        got = outcome.predictions[i].tolist()
+    answers = zip(golden.predictions, outcome.predictions.tolist(), strict=True)
+    for i, (want, got) in enumerate(answers):
         off = _distance(got, want)
         if off > golden.tolerance:
             yield _Difference(i + 1, off, f"prediction {want!r} was recorded, and {got!r} came")
@@ -88,8 +88,8 @@ def _distance(got: Any, want: Any) -> float:
         if not isinstance(got, list) or len(got) != len(want):
             return math.inf
         return max((_distance(g, w) for g, w in zip(got, want, strict=True)), default=0.0)
-    if not isinstance(want, float) or isinstance(got, str):
+    if not (isinstance(want, float) and isinstance(got, int | float)):
         return 0.0 if got == want else math.inf
-    if not math.isfinite(got):
+    if not (math.isfinite(got) and math.isfinite(want)):  # JSON's NaN is no answer to come near to
         return math.inf
     return float(abs(got - want) / max(1.0, abs(want)))

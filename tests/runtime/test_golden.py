@@ -127,6 +127,27 @@ def test_what_was_recorded_passes(recorded: Golden, outcome: Outcome) -> None:
             "prediction 1.0 was recorded, and '1.0' came (tolerance 1e-09)",
             id="text for a number",
         ),
+        pytest.param(
+            golden([1.5]),
+            Outcome(np.array([[1.5, 2.0]])),
+            "1 of 1 golden examples are answered otherwise than recorded; the worst is number 1: "
+            "prediction 1.5 was recorded, and [1.5, 2.0] came (tolerance 1e-09)",
+            id="several outputs for one",
+        ),
+        pytest.param(
+            golden([1.5]),
+            Outcome(np.array([None])),
+            "1 of 1 golden examples are answered otherwise than recorded; the worst is number 1: "
+            "prediction 1.5 was recorded, and None came (tolerance 1e-09)",
+            id="nothing for a number",
+        ),
+        pytest.param(
+            golden([float("nan"), float("inf")]),
+            Outcome(np.array([3.0, 4.0])),
+            "2 of 2 golden examples are answered otherwise than recorded; the worst is number 1: "
+            "prediction nan was recorded, and 3.0 came (tolerance 1e-09)",
+            id="no number was recorded",
+        ),
     ],
 )
 def test_what_differs_is_told(recorded: Golden, outcome: Outcome, told: str) -> None:
