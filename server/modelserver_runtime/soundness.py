@@ -1,4 +1,4 @@
-"""Trees whose branches stay inside their arrays: scikit-learn follows them without looking."""
+"""What scikit-learn follows without looking: branches out of a tree's arrays, names of files."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,10 +29,11 @@ _TRUSTING = frozenset(
 
 def require_sound(value: Any, width: int | None = None) -> None:
     """
-    Look at every tree inside *value*.
+    Look at every tree, and every vectorizer, inside *value*.
 
     A file that holds only data can still make compiled code read memory that is not its own, by a
-    node whose child or feature does not exist, or keep it in a circle for ever.
+    node whose child or feature does not exist, or keep it in a circle for ever; and a vectorizer
+    take the texts of requests for names of files.
 
     Args:
         value: an estimator, or anything that one holds.
@@ -100,11 +101,22 @@ def _require_neighbours(tree: Any, _: int | None) -> None:
         raise UnsafeFormat("a tree of neighbours leads out of its arrays")
 
 
+def _require_texts(vectorizer: Any, _: int | None) -> None:
+    if vectorizer.input != "content":
+        raise UnsafeFormat(
+            "a vectorizer opens the files that requests name, instead of reading their texts: its "
+            "input must be 'content'"
+        )
+
+
 _CHECKS: Mapping[str, Callable[[Any, int | None], None]] = {
     "tree.Tree": _require_tree,
     "ensemble.TreePredictor": _require_predictor,
     "neighbors.KDTree": _require_neighbours,
     "neighbors.BallTree": _require_neighbours,
+    "feature_extraction.CountVectorizer": _require_texts,
+    "feature_extraction.HashingVectorizer": _require_texts,
+    "feature_extraction.TfidfVectorizer": _require_texts,
 }
 
 

@@ -4,7 +4,7 @@ PARTS = frozenset(
     {
         # What scikit-learn estimators hold that skops does not list itself. Each is plain state, or
         # a function that only computes from arrays. Never add one that calls, imports, evaluates
-        # or opens what it is given. Trees are also looked into, see `soundness`.
+        # or opens what it is given. Trees and vectorizers are looked into, see `soundness`.
         "functools.partial",  # of a function that must be listed itself
         "numpy.dtype",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",

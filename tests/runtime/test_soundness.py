@@ -1,7 +1,5 @@
-"""A file of nothing but data cannot make compiled code read memory that is not its own."""
+"""A file of nothing but data cannot make scikit-learn read foreign memory, or files."""
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,10 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
@@ -26,6 +27,7 @@ from modelserver_runtime.packing import Description, pack
 from modelserver_runtime.settings import from_environment
 from modelserver_runtime.soundness import require_sound
 from modelserver_runtime.trusted_types import ESTIMATORS, PARTS
+from runtime.artifact_make import Artifact
 
 X, Y = load_iris(return_X_y=True)
 
@@ -100,12 +102,23 @@ def test_a_spoiled_forest_is_not_loaded(tmp_path: Path) -> None:
     pack(estimator, X, tmp_path, Description(name="forest"))
     assert load(from_environment({"MODEL_PATH": str(tmp_path)})).engine.name == "trees"
     spoil_tree(estimator.estimators_[2], "feature", 100_000)
-    content = skops.io.dumps(estimator)
-    (tmp_path / "model.skops").write_bytes(content)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    manifest["files"][0] |= {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    Artifact(tmp_path).put("skops", skops.io.dumps(estimator))
     with pytest.raises(UnsafeFormat, match="does not exist"):
+        load(from_environment({"MODEL_PATH": str(tmp_path)}))
+
+
+@pytest.mark.parametrize("kind", [CountVectorizer, TfidfVectorizer, HashingVectorizer])
+def test_a_vectorizer_that_opens_what_a_request_names_is_not_loaded(
+    tmp_path: Path, kind: type
+) -> None:
+    """Its answers would tell whoever asks what is in the files of the server."""
+    texts = np.array(["no spam here", "spam and spam"], dtype=object)
+    estimator = make_pipeline(kind(), Ridge()).fit(texts, [0, 1])
+    pack(estimator, texts, tmp_path, Description(name="texts"))
+    assert load(from_environment({"MODEL_PATH": str(tmp_path)})).format == "skops"
+    estimator.steps[0][1].input = "filename"
+    Artifact(tmp_path).put("skops", skops.io.dumps(estimator))
+    with pytest.raises(UnsafeFormat, match="opens the files"):
         load(from_environment({"MODEL_PATH": str(tmp_path)}))
 
 
