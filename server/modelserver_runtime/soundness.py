@@ -48,7 +48,7 @@ def require_sound(value: Any, width: int | None = None) -> None:
     elif isinstance(value, Mapping):
         for inside in value.values():
             require_sound(inside, width)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set):
         for inside in value:
             require_sound(inside, width)
     elif isinstance(value, np.ndarray) and value.dtype == object:

@@ -13,6 +13,7 @@ from sklearn.ensemble import (
     BaggingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import Ridge
@@ -76,6 +77,16 @@ def narrow_bag() -> BaseEstimator:
     return estimator
 
 
+def vote_of_a_set() -> BaseEstimator:
+    """Trees that vote, one of them spoiled, in what has no order."""
+    trees = [(str(i), DecisionTreeClassifier(random_state=i)) for i in range(2)]
+    estimator = VotingClassifier(trees).fit(X, Y)
+    spoil_tree(estimator.estimators_[1], "left_child", 10_000)
+    estimator.estimators_ = set(estimator.estimators_)
+    del estimator.named_estimators_  # which has them too
+    return estimator
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -88,6 +99,7 @@ def narrow_bag() -> BaseEstimator:
         pytest.param(lambda: boosting("feature_idx", 4), id="boosting: column"),
         pytest.param(lambda: neighbours(wrong_order), id="neighbours: row"),
         pytest.param(narrow_bag, id="bag of narrower trees"),
+        pytest.param(vote_of_a_set, id="trees in a set"),
     ],
 )
 def test_a_tree_that_leads_out_of_its_arrays_is_refused(make: Callable[[], Any]) -> None:
