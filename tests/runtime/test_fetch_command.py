@@ -93,6 +93,7 @@ def test_every_attempt_is_in_the_log(tmp_path):
         pytest.param("models/m.tar", "neither http", id="a path"),
         pytest.param("s3://bucket", "neither http", id="a bucket without a key"),
         pytest.param("http://", "neither http", id="no host"),
+        pytest.param("http://[::1/m.tar", "neither http", id="half a host"),
     ],
 )
 def test_what_is_no_source(tmp_path, source, says):

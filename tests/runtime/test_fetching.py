@@ -246,6 +246,7 @@ def test_credentials_are_files_of_a_secret(tmp_path, keys, header):
         pytest.param({"token": "  \n"}, "neither token nor", id="empty"),
         pytest.param({"token": "a\r\nX: y"}, "is no credential", id="more than one line"),
         pytest.param({"token": "x" * 20_000}, "is no credential", id="too long"),
+        pytest.param({"token": "tök€n"}, "is no credential", id="more than a header can hold"),
     ],
 )
 def test_credentials_that_are_none(tmp_path, keys, says):

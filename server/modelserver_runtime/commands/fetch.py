@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelserver_runtime.fetching import Source
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_NO_SOURCE: Final = "{} is neither http(s)://HOST/PATH nor s3://BUCKET/KEY"
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS: Final = 300
 
@@ -114,7 +115,10 @@ def _source(
     Raises:
         SettingError: it is none, or the credentials are none.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise SettingError(_NO_SOURCE.format(address)) from error
     if parts.scheme in ("http", "https") and parts.hostname:
         from modelserver_runtime.fetching.credentials import HttpCredentials  # noqa: PLC0415
         from modelserver_runtime.fetching.http import HttpSource  # noqa: PLC0415
@@ -123,7 +127,7 @@ def _source(
         return HttpSource(address, ca_file=ca_file, credentials=known)
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if parts.scheme != "s3" or not bucket or not key:
-        raise SettingError(f"{address} is neither http(s)://HOST/PATH nor s3://BUCKET/KEY")
+        raise SettingError(_NO_SOURCE.format(address))
     from modelserver_runtime.fetching.credentials import S3Credentials  # noqa: PLC0415
     from modelserver_runtime.fetching.s3 import S3Source  # noqa: PLC0415
 

@@ -8,6 +8,8 @@ from typing import Final, Self
 from modelserver_runtime.errors import SettingError
 
 _LONGEST: Final = 16 * 1024
+_IN_BASE64: Final = ("username", "password")
+"""These may hold any letter; the others stand in a header as they are."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def _value(folder: Path, name: str) -> str | None:
         raise SettingError(f"{file} cannot be read") from error
     if not value:
         return None
-    if not value.isprintable() or len(value) > _LONGEST:
-        raise SettingError(f"{file} is no credential: it must be one line of printable characters")
+    fits = value.isprintable() and (value.isascii() or name in _IN_BASE64)
+    if not fits or len(value) > _LONGEST:
+        letters = "printable characters" if name in _IN_BASE64 else "printable ASCII"
+        raise SettingError(f"{file} is no credential: it must be one line of {letters}")
     return value
