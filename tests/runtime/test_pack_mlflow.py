@@ -58,6 +58,19 @@ def mlflow(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def test_an_example_that_is_not_in_the_folder_is_none_of_it(tmp_path: Path) -> None:
+    """It was read from wherever MLmodel said, and written as far from the artifact."""
+    (tmp_path / "from").mkdir()
+    example = {"artifact_path": "../../example.json"}
+    folder = mlflow(tmp_path / "from" / "irises", saved_input_example_info=example)
+    (tmp_path / "example.json").write_text(TABLE.head(5).to_json(orient="split", index=False))
+    done = modelserver("pack", folder, "--trust", "-o", tmp_path / "to" / "out")
+    assert done.code == 0, done.err
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["out"]
+    files = {f["path"] for f in manifest(tmp_path / "to" / "out")["files"]}
+    assert files == {"MLmodel", "model.pkl", "model.skops", "requirements.txt"}
+
+
 def test_an_mlflow_model_folder(tmp_path: Path) -> None:
     """Its signature and its example are used; MLflow can still read what comes out."""
     folder = mlflow(tmp_path / "irises")

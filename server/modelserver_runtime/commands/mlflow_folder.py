@@ -125,6 +125,8 @@ def _example(folder: Path, info: Any) -> tuple[Any, str | None]:
     if not isinstance(info, dict) or not isinstance(info.get("artifact_path"), str):
         return None, None
     name = info["artifact_path"]
+    if Path(name).name != name:  # it would be read, and written, outside of the folders
+        return None, None
     try:
         saved = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
