@@ -341,6 +341,16 @@ def test_a_folder_with_something_in_it_is_not_replaced_unless_asked(
     assert manifest(out)["version"] == "2.0.0"
 
 
+def test_only_an_artifact_is_replaced(model: Path, tmp_path: Path) -> None:
+    """Not whatever else stands in the folder that was named by mistake."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "notes.txt").write_text("years of it")
+    done = modelserver("pack", model, "--trust", "-o", work, "--force")
+    refused(done, 2, "has no manifest.json", "only an artifact is replaced")
+    assert (work / "notes.txt").read_text() == "years of it"
+
+
 def test_what_the_machine_refuses(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

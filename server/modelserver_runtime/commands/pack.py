@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from modelserver_runtime.artifact import Manifest
+from modelserver_runtime.artifact import MANIFEST, Manifest
 from modelserver_runtime.commands.loaded import loaded, settings_for
 from modelserver_runtime.commands.terminal import OUT, warn
 from modelserver_runtime.commands.versions import difference_from
@@ -119,10 +119,15 @@ def pack(  # noqa: PLR0913 - options of a command line
 def _require_free(output: Path, *, force: bool) -> None:
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file: name a folder to write")
-    if output.is_dir() and any(output.iterdir()) and not force:
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    if not force:
         raise typer.BadParameter(
-            f"{output} is not empty: name another folder, or replace what is there with --force"
+            f"{output} is not empty: name another folder, or replace the artifact there with"
+            " --force"
         )
+    if not (output / MANIFEST).exists():
+        raise typer.BadParameter(f"{output} has no {MANIFEST}, and only an artifact is replaced")
 
 
 def _compare_versions(given: "GivenModel", *, strict: bool) -> None:
