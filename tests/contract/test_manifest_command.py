@@ -52,12 +52,17 @@ def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> Iterat
             {"image": {"reference": f"ghcr.io/a/b@sha256:{'0' * 64}"}},
         ),
         (
-            ("--source", "https://a.test/b.tgz", "--credentials", "store", "--ca", "ours/ca.crt"),
+            (
+                *("--source", "https://a.test/b.tgz", "--credentials", "store"),
+                *("--ca", "ours/ca.crt", "--max-bytes", "1024", "--timeout-seconds", "86400"),
+            ),
             {
                 "http": {
                     "url": "https://a.test/b.tgz",
                     "credentialsSecret": {"name": "store"},
                     "caBundle": {"configMap": {"name": "ours", "key": "ca.crt"}},
+                    "maxBytes": 1024,
+                    "timeoutSeconds": 86_400,
                 }
             },
         ),
@@ -65,6 +70,7 @@ def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> Iterat
             (
                 *("--source", "s3://models/a/1/", "--credentials", "store", "--ca", "ours/ca.crt"),
                 *("--endpoint", "https://store.test:9000", "--region", "eu-west-1", "--path-style"),
+                *("--max-bytes", "68719476736", "--timeout-seconds", "1"),
             ),
             {
                 "s3": {
@@ -75,6 +81,8 @@ def unknown_fields(value: Any, schema: dict[str, Any], path: str = "") -> Iterat
                     "endpoint": "https://store.test:9000",
                     "region": "eu-west-1",
                     "pathStyle": True,
+                    "maxBytes": 68_719_476_736,
+                    "timeoutSeconds": 1,
                 }
             },
         ),

@@ -395,6 +395,21 @@ def test_a_config_map_has_every_file_that_the_manifest_pins(folder: Path) -> Non
         pytest.param(
             ("--source", "s3://a/b/", "--ca", "ours"), "write CONFIGMAP/KEY", id="no key of a CA"
         ),
+        pytest.param(
+            ("--source", "s3://a/b/", "--max-bytes", "68719476737"),
+            "less than or equal to 68719476736",
+            id="more than a node has",
+        ),
+        pytest.param(
+            ("--source", "https://a.test/b.tgz", "--timeout-seconds", "0"),
+            "greater than or equal to 1",
+            id="no time",
+        ),
+        pytest.param(
+            ("--source", "pvc:models", "--max-bytes", "2048"),
+            "--max-bytes is about a --source https://HOST/ARCHIVE or s3://BUCKET/KEY",
+            id="a limit for nothing fetched",
+        ),
         pytest.param(("--signature-key", "Keys/a.pub"), "write CONFIGMAP/KEY", id="no ConfigMap"),
         pytest.param(("--name", "Iris"), "--name", id="capital letters"),
         pytest.param(("--name", "7up"), "beginning with a letter", id="a digit"),

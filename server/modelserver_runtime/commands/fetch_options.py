@@ -1,8 +1,8 @@
 """Options of `modelserver manifest` that say how pods get at a source they fetch."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import typer
 
@@ -12,51 +12,27 @@ _KEY: Final = re.compile(r"[-._a-zA-Z0-9]*[-_a-zA-Z0-9][-._a-zA-Z0-9]*")
 _ENDPOINT: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+/?")
 _REGION: Final = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}[a-zA-Z0-9])?")
 
-_FETCHED: Final = ("http", "s3")
-_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "--credentials": _FETCHED,
-    "--ca": _FETCHED,
-    "--endpoint": ("s3",),
-    "--region": ("s3",),
-    "--path-style": ("s3",),
-}
-"""The kinds of source that each option is about."""
 
-
-def with_fetch_options(  # noqa: PLR0913 - each is an option of its own
-    source: Mapping[str, Mapping[str, Any]],
-    *,
-    credentials: str | None,
-    ca: str | None,
-    endpoint: str | None,
-    region: str | None,
-    path_style: bool,
+def with_fetch_options(
+    source: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
     Build *source*, with what the options add to it.
+
+    Args:
+        source: `spec.model.source`.
+        given: the options' values, by option; None where one is not given.
 
     Raises:
         BadParameter: an option is about another kind of source, or its value is none.
     """
     ((kind, fields),) = source.items()
-    added: dict[str, Mapping[str, Any]] = {}
-    if credentials is not None:
-        name = _checked("--credentials", credentials, _OBJECT, "the name of a Secret")
-        added["--credentials"] = {"credentialsSecret": {"name": name}}
-    if ca is not None:
-        added["--ca"] = {"caBundle": {"configMap": config_map_key("--ca", ca)}}
-    if endpoint is not None:
-        wanted = "an address without a path, such as https://minio.example.com:9000"
-        added["--endpoint"] = {"endpoint": _checked("--endpoint", endpoint, _ENDPOINT, wanted)}
-    if region is not None:
-        wanted = "a region such as eu-central-1"
-        added["--region"] = {"region": _checked("--region", region, _REGION, wanted)}
-    if path_style:
-        added["--path-style"] = {"pathStyle": True}
     built = dict(fields)
-    for option, more in added.items():
-        _require_about(option, kind)
-        built |= more
+    for name, value in given.items():
+        if value is not None:
+            _require_about(name, kind)
+            option = _OPTIONS[name]
+            built[option.field] = option.value(name, value)
     return {kind: built}
 
 
@@ -73,14 +49,58 @@ def config_map_key(option: str, text: str) -> dict[str, str]:
     return {"name": name, "key": key}
 
 
-def _checked(option: str, text: str, allowed: re.Pattern[str], wanted: str) -> str:
-    if not allowed.fullmatch(text):
-        raise typer.BadParameter(f"{option} {text!r} does not fit: write {wanted}")
-    return text
+def _authorities(option: str, text: str) -> dict[str, Any]:
+    return {"configMap": config_map_key(option, text)}
+
+
+def _secret(option: str, text: str) -> dict[str, str]:
+    return {"name": _matching(_OBJECT, "the name of a Secret")(option, text)}
+
+
+def _matching(allowed: re.Pattern[str], wanted: str) -> Callable[[str, str], str]:
+    def checked(option: str, text: str) -> str:
+        if not allowed.fullmatch(text):
+            raise typer.BadParameter(f"{option} {text!r} does not fit: write {wanted}")
+        return text
+
+    return checked
+
+
+def _as_given(_: str, value: Any) -> Any:
+    return value
+
+
+class _Option(NamedTuple):
+    """
+    What an option means.
+
+    Args:
+        field: of the source.
+        kinds: of source that have this field.
+        value: makes that of the field, from the option and its own.
+    """
+
+    field: str
+    kinds: tuple[str, ...]
+    value: Callable[[str, Any], Any]
+
+
+_FETCHED: Final = ("http", "s3")
+_ADDRESS: Final = "an address without a path, such as https://minio.example.com:9000"
+_OPTIONS: Final[Mapping[str, _Option]] = {
+    "--credentials": _Option("credentialsSecret", _FETCHED, _secret),
+    "--ca": _Option("caBundle", _FETCHED, _authorities),
+    "--max-bytes": _Option("maxBytes", _FETCHED, _as_given),
+    "--timeout-seconds": _Option("timeoutSeconds", _FETCHED, _as_given),
+    "--endpoint": _Option("endpoint", ("s3",), _matching(_ENDPOINT, _ADDRESS)),
+    "--region": _Option("region", ("s3",), _matching(_REGION, "a region such as eu-central-1")),
+    "--path-style": _Option("pathStyle", ("s3",), _as_given),
+}
 
 
 def _require_about(option: str, kind: str) -> None:
-    if kind not in _OPTIONS[option]:
+    kinds = _OPTIONS[option].kinds
+    if kind not in kinds:
         sources = {"http": "https://HOST/ARCHIVE", "s3": "s3://BUCKET/KEY"}
-        written = " or ".join(sources[each] for each in _OPTIONS[option])
+        written = " or ".join(sources[each] for each in kinds)
         raise typer.BadParameter(f"{option} is about a --source {written}, and this is another")

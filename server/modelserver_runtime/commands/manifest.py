@@ -50,6 +50,18 @@ def manifest(  # noqa: PLR0913 - each is an option of its own
             help="Authorities, in PEM, that pods trust when they fetch, instead of the usual ones.",
         ),
     ] = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Bytes that pods fetch at most, and that an archive unpacks to. Default: 1 GiB.",
+            min=1024,
+            max=64 * 1024**3,
+        ),
+    ] = None,
+    timeout_seconds: Annotated[
+        int | None,
+        typer.Option(help="How long pods may take to fetch it. Default: 300.", min=1, max=86_400),
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="Address of an S3 that is not AWS.")
     ] = None,
@@ -82,11 +94,15 @@ def manifest(  # noqa: PLR0913 - each is an option of its own
     where = source_of(source, config_map=_config_map_name(called, artifact.manifest.version))
     where = with_fetch_options(
         where,
-        credentials=credentials,
-        ca=ca,
-        endpoint=endpoint,
-        region=region,
-        path_style=path_style,
+        {
+            "--credentials": credentials,
+            "--ca": ca,
+            "--max-bytes": max_bytes,
+            "--timeout-seconds": timeout_seconds,
+            "--endpoint": endpoint,
+            "--region": region,
+            "--path-style": path_style or None,
+        },
     )
     server = model_server(artifact, metadata, where, replicas)
     if signature_key is not None:
