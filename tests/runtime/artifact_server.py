@@ -141,6 +141,17 @@ def drips(seconds: float) -> Trick:
     return trick
 
 
+def drips_headers(shelf: Shelf, handler: Handler) -> None:
+    """Begin an answer that for half a minute does not even come to its body."""
+    handler.send_response(200)
+    handler.flush_headers()
+    for _ in range(60):
+        shelf.write(handler, b"X: y\r\n")
+        if handler.close_connection:
+            break
+        time.sleep(0.5)
+
+
 @contextmanager
 def serving(tls: ssl.SSLContext | None = None, **files: bytes) -> Iterator[Shelf]:
     """A server that has *files*, each below its name with `_` for `.`."""

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from modelserver_runtime.commands.exit_codes import EXIT_CODES
 from runtime.archive_make import ARTIFACT, DIGEST, tar, with_flipped_byte
-from runtime.artifact_server import answers, serving
+from runtime.artifact_server import answers, drips_headers, serving
 from runtime.process import ROOT
 from runtime.test_archives import contents
 
@@ -49,7 +51,7 @@ def test_it_fetches_and_says_how_far_it_is(tmp_path):
     assert [line["event"] for line in lines(done)] == ["fetched", "verified"]
     assert lines(done)[0]["bytes"] == lines(done)[0]["total"] == len(tar())
     assert "a-token-of-ours" not in done.stderr
-    assert not log.exists()
+    assert log.read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,22 @@ def test_its_last_words_are_one_sentence_with_a_reason(tmp_path, content, reason
     assert says in told["message"]
     assert done.returncode not in (0, 1, 2)
     assert "Traceback" not in done.stderr
+    assert not into.exists()
+
+
+def test_what_hangs_before_the_first_byte_ends_in_time_too(tmp_path):
+    """Headers that drip keep every timeout of a connection, and no deadline is looked at."""
+    log, into = tmp_path / "log", tmp_path / "volume" / "artifact"
+    with serving(m_tar=tar()) as shelf:
+        shelf.tricks["/m.tar"] = [drips_headers]
+        url, began = f"{shelf.url}/m.tar", time.monotonic()
+        done = run(url, str(into), f"--digest={DIGEST}", "--timeout-seconds=1", log=log)
+        seconds = time.monotonic() - began
+    message = f"{url}: not fetched within 1 seconds"
+    assert json.loads(log.read_text()) == {"reason": "FetchFailed", "message": message}
+    assert message in done.stderr
+    assert done.returncode == EXIT_CODES["FetchFailed"]
+    assert seconds < 20
     assert not into.exists()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -9,14 +10,17 @@ from urllib.parse import urlsplit
 import typer
 
 from modelserver_runtime import last_words, logs
-from modelserver_runtime.commands.exit_codes import exit_code
-from modelserver_runtime.errors import LoadError, SettingError
+from modelserver_runtime.commands.exit_codes import EXIT_CODES, exit_code
+from modelserver_runtime.errors import FetchFailed, LoadError, SettingError
 from modelserver_runtime.settings import Settings, names_of
+from modelserver_runtime.watchdog import watchdog
 
 if TYPE_CHECKING:
     from modelserver_runtime.fetching import Source
+    from modelserver_runtime.fetching.transfer import Guard
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_TOO_LATE: Final = FetchFailed.__name__
 _NO_SOURCE: Final = "{} is neither http(s)://HOST/PATH nor s3://BUCKET/KEY"
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
 DEFAULT_TIMEOUT_SECONDS: Final = 300
@@ -77,24 +81,39 @@ def fetch(  # noqa: PLR0913 - each is an option of its own
     What fails for a while is tried again, and taken up where it broke off.
     """
     logs.configure(Settings())
+    (variable,) = names_of("termination_log")
+    termination_log = os.environ.get(variable)
     try:
         # Imported here: botocore takes a third of a second, and other commands need none of it.
         from modelserver_runtime import fetching  # noqa: PLC0415
         from modelserver_runtime.fetching.transfer import Deadline, Transfer  # noqa: PLC0415
 
-        transfer = Transfer(max_bytes, Deadline(timeout_seconds))
         found = _source(
             source, ca_file, credentials, _InBucket(endpoint, region, path_style, signed)
         )
+        guard = _guard(found, timeout_seconds, termination_log)
+        transfer = Transfer(max_bytes, Deadline(timeout_seconds), guard=guard)
         fetching.fetch(found, into, digest=_checked(digest), transfer=transfer)
     except (LoadError, SettingError) as error:
-        (variable,) = names_of("termination_log")
-        termination_log = os.environ.get(variable)
         if not termination_log:
             raise  # nobody but the person who typed it wants to know
         reason = error.reason if isinstance(error, LoadError) else "InvalidSetting"
         last_words.say_why(reason, str(error), termination_log)
         raise typer.Exit(exit_code(error)) from error
+
+
+def _guard(source: "Source", timeout_seconds: int, termination_log: str | None) -> "Guard":
+    """What ends this process, in words that it would have said itself."""
+    why = f"{source.name}: not fetched within {timeout_seconds} seconds"
+    words = f"modelserver: {_TOO_LATE}: {why}"
+    if termination_log:
+        words = last_words.line(_TOO_LATE, why)
+    return partial(
+        watchdog,
+        exit_code=EXIT_CODES[_TOO_LATE],
+        last_words=f"{words}\n",
+        log=Path(termination_log) if termination_log else None,
+    )
 
 
 def _checked(digest: str) -> str:

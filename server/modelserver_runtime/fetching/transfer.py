@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +20,8 @@ _FAILURES_IN_A_ROW: Final = 6
 """Then the process ends and says why; in a pod the kubelet starts it again."""
 _FIRST_PAUSE_SECONDS: Final = 0.5  # doubled each time
 _LONGEST_PAUSE_SECONDS: Final = 15.0
+_GUARD_SECONDS: Final = 1.0
+"""Later than the deadline, which ends things in order where it is looked at."""
 
 
 class Interrupted(Exception):
@@ -65,6 +67,10 @@ Asks for a file, given how many bytes are here already and of which version.
 
 Raises `Interrupted` for what may pass, `LoadError` for what does not.
 """
+
+
+Guard = Callable[[float], AbstractContextManager[object]]
+"""Ends the process unless what it returns is left within so many seconds."""
 
 
 class Deadline:
@@ -118,11 +124,13 @@ class Transfer:
             several files sees to their sum. What comes again after a retry is not counted twice.
         deadline: for all of it.
         progress: where it is counted.
+        guard: for what hangs where no deadline is looked at: a handshake, headers that drip.
     """
 
     max_bytes: int
     deadline: Deadline
     progress: Progress = field(default_factory=Progress)
+    guard: Guard = nullcontext
 
     def receive(self, opener: Opener, path: Path, *, limit: int | None = None) -> int:
         """
@@ -139,7 +147,7 @@ class Transfer:
         most = self.max_bytes if limit is None else min(limit, self.max_bytes)
         version: str | None = None
         failures = 0
-        with path.open("xb") as file:
+        with path.open("xb") as file, self.guard(self.deadline.left() + _GUARD_SECONDS):
             while True:
                 before = file.tell()
                 try:
