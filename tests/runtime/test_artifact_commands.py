@@ -472,3 +472,21 @@ def test_an_artifact_cannot_write_on_the_terminal(folder: Path) -> None:
     artifact = open_artifact(folder, pinned=None)
     [*_, option, body] = shlex.split(request(artifact, "http://127.0.0.1"))
     assert (option, json.loads(body)) == ("-d", row_of(artifact))
+
+
+def test_a_name_as_long_as_it_may_be_is_longer_where_it_is_written_out(folder: Path) -> None:
+    """And a path has a backslash then, which no path of an artifact may."""
+    long, path = "\x1b" * 256, "notes\x1b[2J"
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["signature"]["features"][0]["name"] = long
+        manifest["files"].append({"path": path, "sha256": "0" * 64, "size": 0})
+
+    changed(folder, change)
+    done = modelserver("inspect", folder)
+    assert done.code == 0, done.err
+    shown = done.out.replace("\n", "").replace(" ", "")
+    assert "notes\\u001b[2J" in shown
+    for command in ("inspect", "verify", "manifest"):
+        done = modelserver(command, folder)
+        assert "\x1b" not in done.out + done.err, command

@@ -1,16 +1,17 @@
 """`modelserver inspect`: what is in an artifact, and how it would be served."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelserver_runtime.artifact import Artifact, Feature, File, Histogram, Manifest
+from modelserver_runtime.artifact import Artifact, Feature, File, Histogram
 from modelserver_runtime.commands.bars import bars
 from modelserver_runtime.commands.folder import AsJson, Folder, opened
 from modelserver_runtime.commands.loaded import loaded, settings_for
@@ -81,17 +82,20 @@ def picture(artifact: Artifact, engine: Engine) -> RenderableType:
     )
 
 
-def _printable(manifest: Manifest) -> Manifest:
-    """The same, with nothing in its texts that a terminal would obey."""
+def _printable(value: Any) -> Any:
+    """
+    The same manifest, or part of one, with nothing in its texts that a terminal would obey.
 
-    def shown(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {shown(name): shown(below) for name, below in value.items()}
-        if isinstance(value, list | tuple):
-            return [shown(one) for one in value]
-        return printable(value) if isinstance(value, str) else value
-
-    return Manifest.model_validate(shown(manifest.model_dump()))
+    It is only shown: what is written out may be longer than a manifest allows.
+    """
+    if isinstance(value, BaseModel):
+        fields = {name: _printable(getattr(value, name)) for name in type(value).model_fields}
+        return value.model_copy(update=fields)
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(below) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _facts(artifact: Artifact, engine: Engine) -> Table:

@@ -11,6 +11,7 @@ from modelserver_runtime.artifact import MANIFEST, Artifact
 from modelserver_runtime.commands.fetch_options import config_map_key, with_fetch_options
 from modelserver_runtime.commands.folder import Folder, opened
 from modelserver_runtime.commands.source_option import WRITTEN, source_of
+from modelserver_runtime.commands.terminal import printable
 from modelserver_runtime.signature_check import SIGNATURE
 
 MAX_CONFIG_MAP_BYTES: Final = 1024 * 1024
@@ -146,7 +147,8 @@ def config_map(artifact: Artifact, metadata: dict[str, str]) -> dict[str, Any]:
     nested = [file.path for file in files if not _KEY.fullmatch(file.path)]
     if nested:
         raise typer.BadParameter(
-            f"a ConfigMap has no folders, and the artifact has {nested[0]}: use --source pvc:…"
+            f"a ConfigMap has no folders, and the artifact has {printable(nested[0])}: use"
+            " --source pvc:…"
         )
     content = {file.path: artifact.read(file) for file in files}
     for name in (MANIFEST, SIGNATURE):  # neither is in the manifest
