@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from msgspec.structs import astuple
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, create_model
+from pydantic_core import from_json
 
 from modelserver_runtime.artifact import Feature, Signature
 from modelserver_runtime.clock import timestamp
@@ -17,6 +18,10 @@ from modelserver_runtime.engines import Outcome, Rows
 from modelserver_runtime.errors import InvalidRequest
 
 MAX_ERRORS_TOLD = 100
+MAX_MESSAGE = 1024
+MAX_EXPLAINED_BYTES = 256 * 1024
+"""Of more, one error is told: a list of all, which pydantic makes, may take 100 times the bytes."""
+
 _INT64 = 2**63
 
 MALFORMED = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
@@ -46,6 +51,7 @@ class Codec:
     """
 
     def __init__(self, signature: Signature, *, max_rows: int) -> None:
+        self.max_rows = max_rows
         self.row_model = _row_model(signature)
         self.batch_model = _batch_model(self.row_model, max_rows)
         row = row_struct(signature)
@@ -72,7 +78,7 @@ class Codec:
         try:
             row = self._decode_row(body)
         except MALFORMED as error:
-            raise explained(self.row_model, body, error) from None
+            raise explained(self.row_model.model_validate, body, error) from None
         return self._rows((row,))
 
     def decode_batch(self, body: bytes) -> Rows:
@@ -80,12 +86,12 @@ class Codec:
         `{"records": [...]}` as a batch.
 
         Raises:
-            InvalidRequest: with the list of what is wrong, `MAX_ERRORS_TOLD` at most.
+            InvalidRequest: with the list of what is wrong in the first row that does not fit.
         """
         try:
             batch = self._decode_batch(body)
         except MALFORMED as error:
-            raise explained(self.batch_model, body, error) from None
+            raise explained(self.batch_model.model_validate, body, error) from None
         return self._rows(batch.records)
 
     def _rows(self, records: Sequence[msgspec.Struct]) -> Rows:
@@ -150,7 +156,8 @@ def _row_model(signature: Signature) -> type[BaseModel]:
 
 
 def _batch_model(row: type[BaseModel], max_rows: int) -> type[BaseModel]:
-    records = Annotated[list[row], Strict(), Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
+    limits = Field(min_length=1, max_length=max_rows, fail_fast=True)
+    records = Annotated[list[row], Strict(), limits]  # type: ignore[valid-type]
     return create_model("Batch", __config__=ConfigDict(extra="forbid"), records=(records, Field()))
 
 
@@ -165,13 +172,36 @@ def _range(feature: Feature) -> str | None:
     return f"{feature.minimum:g} to {feature.maximum:g} in training"
 
 
-def explained(model: type[BaseModel], body: bytes, refusal: Exception) -> InvalidRequest:
-    """Say what is wrong with *body*: all that *model* finds, else the *refusal*'s own words."""
-    try:
-        model.model_validate_json(body)
-    except ValidationError as error:
-        return invalid_request(error)
-    return InvalidRequest(str(refusal))
+def explained(
+    validate: Callable[[Any], Any],
+    json: bytes | msgspec.Raw,
+    refusal: Exception,
+    where: Sequence[int | str] = ("body",),
+) -> InvalidRequest:
+    """
+    Say what is wrong with *json*: all that pydantic finds, else the *refusal*'s own words.
+
+    Args:
+        validate: pydantic's, of values.
+        json: what msgspec refused.
+        refusal: msgspec's.
+        where: the place in the request that it stands at.
+    """
+    body = bytes(json)
+    if len(body) <= MAX_EXPLAINED_BYTES:
+        try:
+            # Not of JSON: each error would hold a copy of the values around it.
+            validate(from_json(body))
+        except ValidationError as error:
+            return invalid_request(error, where)
+        except ValueError as error:
+            return _refused(where, "json_invalid", f"Invalid JSON: {error}")
+    return _refused(where, "value_error", str(refusal)[:MAX_MESSAGE])  # it may name a long key
+
+
+def _refused(where: Sequence[int | str], kind: str, message: str) -> InvalidRequest:
+    detail = [{"type": kind, "loc": [*where], "msg": message}]
+    return InvalidRequest(summary(detail, 1), detail)
 
 
 def invalid_request(
@@ -186,10 +216,22 @@ def invalid_request(
     """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     detail = [
-        {"type": e["type"], "loc": [*where, *e["loc"]], "msg": e["msg"]}
+        {
+            "type": e["type"],
+            "loc": [*where, *e["loc"]],
+            "msg": _WORDS_FOR_JSON.get(e["type"], e["msg"]),
+        }
         for e in found[:MAX_ERRORS_TOLD]
     ]
     return InvalidRequest(summary(detail, len(found)), detail)
+
+
+_WORDS_FOR_JSON = {
+    "model_type": "Input should be an object",
+    "list_type": "Input should be a valid array",
+    "dict_type": "Input should be an object",
+}
+"""Where pydantic's words are about Python's types: what it is given was JSON."""
 
 
 def summary(detail: Sequence[dict[str, Any]], count: int) -> str:

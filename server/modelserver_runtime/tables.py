@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Strict, TypeAdapter, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 
 from modelserver_runtime.artifact import Feature, Signature
 from modelserver_runtime.codec import (
@@ -17,6 +17,7 @@ from modelserver_runtime.codec import (
     MALFORMED,
     MAX_ERRORS_TOLD,
     Codec,
+    explained,
     invalid_request,
     optional,
     row_struct,
@@ -49,6 +50,7 @@ class Tables:
     def __init__(self, signature: Signature, codec: Codec) -> None:
         self.features = signature.features
         self.names = signature.names
+        self.max_rows = codec.max_rows
         self._position = {name: i for i, name in enumerate(signature.names)}
         self._numeric = all(feature.type != "string" for feature in signature.features)
         self._plain = all(f.type == "float64" and not f.nullable for f in signature.features)
@@ -66,7 +68,7 @@ class Tables:
             dict[str, Any]
         ).decode
         row = codec.row_model
-        self._explain_records = _strict_list_of(row)
+        self._explain_records = _strict_list_of(row).validate_python
 
     def rows_or_records(self, json: Json, where: Where) -> Rows:
         """A list of lists in the signature's order, or a list of flat objects."""
@@ -82,7 +84,7 @@ class Tables:
         try:
             structs = self._records(json)
         except MALFORMED as error:
-            raise _explained(self._explain_records, json, where, error) from None
+            raise explained(self._explain_records, json, error, where) from None
         _require_rows(structs, where)
         cells = chain.from_iterable(map(msgspec.structs.astuple, structs))
         return self._batch(cells, len(structs))
@@ -175,10 +177,10 @@ class Tables:
             for name in self.names
             if name not in given
         ]
+        unknown = (name for name in given if name not in self._position)
         detail += [
             _error((*where, name), "extra_forbidden", "Extra inputs are not permitted")
-            for name in given
-            if name not in self._position
+            for name in islice(unknown, MAX_ERRORS_TOLD)
         ]
         if len(given) != len(names):
             detail.append(_error(where, "duplicate_column", "Two columns have one name"))
@@ -218,7 +220,7 @@ class _ColumnType:
 
 
 def _strict_list_of(item: Any) -> TypeAdapter[Any]:
-    type_: Any = Annotated[list[item], Strict()]
+    type_: Any = Annotated[list[item], Strict(), Field(fail_fast=True)]
     return TypeAdapter(type_)
 
 
@@ -253,16 +255,6 @@ def _require_width(rows: Sequence[Sequence[Any]], width: int, where: Where) -> N
     raise one_error(
         (*where, row), "wrong_length", f"{len(rows[row])} values, but there are {width} columns"
     )
-
-
-def _explained(
-    adapter: TypeAdapter[Any], json: Json, where: Where, refusal: Exception
-) -> InvalidRequest:
-    try:
-        adapter.validate_json(bytes(json))
-    except ValidationError as error:
-        return invalid_request(error, where)
-    return InvalidRequest(f"{'.'.join(map(str, where))}: {refusal}")
 
 
 def one_error(where: Where, kind: str, message: str) -> InvalidRequest:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,6 +93,12 @@ class Process:
         """Memory the process has resident now."""
         fields = Path(f"/proc/{self.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def most_resident_bytes(self) -> int:
+        """Memory the process has had resident at most."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        [kibibytes] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+        return int(kibibytes) * 1024
 
     def kill(self) -> None:
         """End it, whatever state it is in."""

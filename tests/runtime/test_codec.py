@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from modelserver_runtime.artifact import Feature, Signature
-from modelserver_runtime.codec import Codec, encode_batch, encode_one
+from modelserver_runtime.codec import MAX_EXPLAINED_BYTES, Codec, encode_batch, encode_one
 from modelserver_runtime.engines import Outcome
 from modelserver_runtime.errors import InvalidRequest
 
@@ -149,6 +149,60 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
         (CODEC.batch_model, CODEC.decode_batch),
     ):
         assert (accepted_by_pydantic(model, body) is None) == (accepted(decode, body) is None)
+
+
+def test_of_a_batch_the_first_row_that_does_not_fit_is_explained() -> None:
+    """All that is wrong with it: of everything in every row there is no end."""
+    wrong = GOOD | {"size": "1.5", "flag": 1, "more": 2}
+    with pytest.raises(InvalidRequest) as refused:
+        CODEC.decode_batch(orjson.dumps({"records": [GOOD, wrong, {}]}))
+    assert [(tuple(error["loc"]), error["type"]) for error in refused.value.detail or ()] == [
+        (("body", "records", 1, "size"), "float_type"),
+        (("body", "records", 1, "flag"), "bool_type"),
+        (("body", "records", 1, "more"), "extra_forbidden"),
+    ]
+
+
+def test_of_a_long_body_one_error_is_told_with_its_place() -> None:
+    """In the fast decoder's words."""
+    long = GOOD | {"colour": "x" * MAX_EXPLAINED_BYTES, "size": "1.5"}
+    with pytest.raises(InvalidRequest) as refused:
+        CODEC.decode_batch(orjson.dumps({"records": [GOOD, long]}))
+    [error] = refused.value.detail or ()
+    assert (error["type"], error["loc"]) == ("value_error", ["body"])
+    assert error["msg"] == "Expected `float`, got `str` - at `$.records[1].size`"
+    assert refused.value.details == f"body: {error['msg']}"
+
+
+def test_a_long_key_is_not_sent_back() -> None:
+    """Whoever sends megabytes for a name gets a sentence."""
+    with pytest.raises(InvalidRequest) as refused:
+        CODEC.decode_row(orjson.dumps({"x" * MAX_EXPLAINED_BYTES: 1}))
+    assert "unknown field" in refused.value.details
+    assert len(refused.value.details) < 2000
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        pytest.param(b"[]", "model_type", "Input should be an object", id="no object"),
+        pytest.param(
+            b'{"records": {}}', "list_type", "Input should be a valid array", id="no list"
+        ),
+        pytest.param(
+            b'{"records": [',
+            "json_invalid",
+            "Invalid JSON: EOF while parsing a list at line 1 column 13",
+            id="no JSON",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_json(body: bytes, kind: str, message: str) -> None:
+    """Not in Python's, which is what pydantic looks at."""
+    with pytest.raises(InvalidRequest) as refused:
+        CODEC.decode_batch(body)
+    [error] = refused.value.detail or ()
+    assert (error["type"], error["msg"]) == (kind, message)
 
 
 def test_a_column_of_numbers_makes_a_batch_of_floats() -> None:

@@ -114,6 +114,51 @@ def test_bodies_that_are_too_large_cost_no_memory_and_delay_no_probe() -> None:
         assert slowest.result() < PROBE_SECONDS
 
 
+MISTAKES = {
+    "a row of unknown features": ("/predict", "{*}", '"#":1'),
+    "one long value, the rest missing": ("/predict", '{"feature_1":[*]}', "{}"),
+    "empty rows": ("/batch-predict", '{"records":[*]}', "{}"),
+    "MLflow: empty rows": ("/invocations", '{"dataframe_records":[*]}', "{}"),
+    "MLflow: unknown columns": ("/invocations", '{"inputs":{*}}', '"#":1'),
+    "MLflow: names that are none": (
+        "/invocations",
+        '{"dataframe_split":{"data":[[1]],"columns":[*]}}',
+        "1",
+    ),
+    "V1: empty rows": ("/v1/models/breast-cancer:predict", '{"instances":[*]}', "{}"),
+    "V2: empty tensors": ("/v2/models/breast-cancer/infer", '{"inputs":[*]}', "{}"),
+}
+"""Path and body; the part is what `*` is full of, each with a number of its own for `#`."""
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [
+        pytest.param(200_000, 50_000_000, id="small bodies"),
+        pytest.param(8_000_000, 300_000_000, id="bodies as large as may be"),
+    ],
+)
+def test_bodies_full_of_mistakes_fit_into_a_pod(size: int, most: int) -> None:
+    """A list of all that is wrong with one may take 10,000 times its bytes; a pod has 512 MiB."""
+    with running() as process:
+        url = process.wait_ready()
+        before = process.resident_bytes()
+        for name, (path, body, part) in MISTAKES.items():
+            answer = httpx.post(f"{url}{path}", content=_filled(body, part, size), timeout=30)
+            assert answer.status_code == 400, name
+            assert 1 <= len(answer.json()["detail"]) <= 100, name
+            assert process.most_resident_bytes() - before < most, name
+        table = "a\n" * (size // 2)
+        csv = {"content-type": "text/csv"}
+        assert httpx.post(f"{url}/invocations", content=table, headers=csv).status_code == 400
+        assert process.most_resident_bytes() - before < most
+
+
+def _filled(body: str, part: str, size: int) -> str:
+    count = size // (len(part) + 5)
+    return body.replace("*", ",".join(part.replace("#", f"{i:x}") for i in range(count)))
+
+
 def _gibibyte_in_gzip() -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     part = b"\0" * (1 << 20)

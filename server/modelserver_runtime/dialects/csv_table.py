@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -34,39 +34,45 @@ def decode_csv(tables: Tables, body: bytes) -> Rows:
     Raises:
         InvalidRequest: with the line and the column that cannot be read.
     """
-    names, lines = _lines(body)
-    indexed = bool(names) and names[0] == ""
-    if indexed:
-        names = names[1:]
+    lines = _lines(body)
+    header = next(lines, None)
+    if header is None:
+        raise one_error(_WHERE, "missing", "The first line should name the columns")
+    indexed = header[0] == ""
+    names = header[indexed:]
     tables.require_names(names, _WHERE)
-    if not lines:
+    cells = list(zip(*_rows(lines, len(header), tables.max_rows), strict=True))
+    if not cells:
         raise one_error(_WHERE, "too_short", "There should be one row at least")
-    columns = dict(zip(names, list(zip(*lines, strict=True))[indexed:], strict=True))
+    columns = dict(zip(names, cells[indexed:], strict=True))
     return tables.batch_of(
         [_column(columns[feature.name], feature) for feature in tables.features], _WHERE
     )
 
 
-def _lines(body: bytes) -> tuple[list[str], list[list[str]]]:
+def _lines(body: bytes) -> Iterator[list[str]]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8") from None
     try:
-        lines = [line for line in csv.reader(StringIO(text, newline=""), strict=True) if line]
+        yield from filter(None, csv.reader(StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise InvalidRequest(f"the body is not CSV: {error}") from None
-    if not lines:
-        raise one_error(_WHERE, "missing", "The first line should name the columns")
-    names = lines.pop(0)
+
+
+def _rows(lines: Iterator[list[str]], width: int, most: int) -> Iterator[list[str]]:
+    """Refuse the first line that is wrong, or one too many: lines cost fifty times their bytes."""
     for number, line in enumerate(lines):
-        if len(line) != len(names):
+        if number == most:
+            raise one_error(_WHERE, "too_long", f"There should be {most} rows at most")
+        if len(line) != width:
             raise one_error(
                 (*_WHERE, number),
                 "wrong_length",
-                f"{len(line)} values, but there are {len(names)} columns",
+                f"{len(line)} values, but there are {width} columns",
             )
-    return names, lines
+        yield line
 
 
 def _column(cells: Sequence[str], feature: Feature) -> list[Any]:

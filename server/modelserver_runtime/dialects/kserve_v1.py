@@ -37,7 +37,7 @@ def decode_v1(tables: Tables, body: bytes) -> Rows:
     try:
         request = _decode(body)
     except MALFORMED as error:
-        raise explained(_Explained, body, error) from None
+        raise explained(_Explained.model_validate, body, error) from None
     given = [name for name in ("instances", "inputs") if getattr(request, name) is not UNSET]
     if len(given) != 1:
         raise one_error(("body",), "one_format", "Either instances or inputs should be given")

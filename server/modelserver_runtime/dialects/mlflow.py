@@ -35,7 +35,7 @@ class _ExplainedFrame(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: list[Any]
-    columns: list[Annotated[str, Strict()]] | None = None
+    columns: Annotated[list[Annotated[str, Strict()]], Field(fail_fast=True)] | None = None
     index: Any = None
 
 
@@ -65,7 +65,7 @@ def decode_invocation(tables: Tables, body: bytes) -> Rows:
     try:
         request = _decode(body)
     except MALFORMED as error:
-        raise explained(_ExplainedInvocation, body, error) from None
+        raise explained(_ExplainedInvocation.model_validate, body, error) from None
     given = [name for name in FORMATS if getattr(request, name) is not UNSET]
     if len(given) != 1:
         raise one_error(

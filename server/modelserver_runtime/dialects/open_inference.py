@@ -100,8 +100,8 @@ class V2Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    inputs: Annotated[list[V2Tensor], Field(min_length=1)]
-    outputs: list[V2Output] | None = None
+    inputs: Annotated[list[V2Tensor], Field(min_length=1, fail_fast=True)]
+    outputs: Annotated[list[V2Output], Field(fail_fast=True)] | None = None
     id: Annotated[str, Strict()] | None = None
     parameters: dict[str, Any] | None = None
     model_name: Annotated[str, Strict()] | None = None
@@ -244,7 +244,7 @@ class OpenInferenceCodec:
         try:
             request = self._any(body)
         except MALFORMED as error:
-            raise explained(V2Request, body, error) from None
+            raise explained(V2Request.model_validate, body, error) from None
         values = [
             self._values(tensor, at, binary)
             for at, tensor in zip(_places(request.inputs, len(binary)), request.inputs, strict=True)
