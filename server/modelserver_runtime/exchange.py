@@ -56,7 +56,8 @@ class BodyRules:
         slots: all requests of the process whose body is here.
         seconds: how long a body may take to arrive.
         gzip: whether a compressed body is taken.
-        inline_bytes: what is more, compressed or inflated, is not inflated on the event loop.
+        inline_bytes: what is more, compressed or inflated, is neither inflated nor decoded on the
+            event loop; at most `max_bytes`.
         beside: calls a function beside the event loop.
     """
 
@@ -157,7 +158,7 @@ class Exchange:
         if self.cycle is None or self.content_encoding:
             return None
         rules, count = self._rules, len(self.cycle.body)
-        if count > rules.max_bytes or not rules.held.has_room(count):
+        if count > rules.inline_bytes or not rules.held.has_room(count):
             return None
         return self.cycle.whole_body() if rules.slots.has_one_left() else None
 
@@ -258,7 +259,7 @@ class Exchange:
         rules = self._rules
         inflated = None
         if len(body) <= rules.inline_bytes:
-            inflated = _inflated(body, min(rules.inline_bytes, rules.max_bytes))
+            inflated = _inflated(body, rules.inline_bytes)
         if inflated is None and rules.inline_bytes < rules.max_bytes:
             # Few bytes may become many: begun anew where nobody waits for it.
             inflated = await rules.beside(partial(_inflated, body, rules.max_bytes))

@@ -107,7 +107,7 @@ class Gate:
             Slots(settings.max_concurrency, _counter(self._metrics, "concurrency")),
             settings.receive_timeout_seconds,
             settings.accept_gzip,
-            INLINE_BYTES,
+            min(INLINE_BYTES, settings.max_body_bytes),
             serving.beside,
         )
 

@@ -1,5 +1,6 @@
 """The project's own prediction routes."""
 
+import asyncio
 import json
 from datetime import datetime
 from typing import Any
@@ -109,6 +110,19 @@ async def test_a_batch_has_1_to_1000_rows(
     """Zero and 1,001 are refused."""
     answer = await client.post("/batch-predict", json={"records": [row] * count})
     assert answer.status_code == status
+
+
+async def test_a_long_row_is_decoded_beside_the_event_loop(client: httpx.AsyncClient) -> None:
+    """Which goes on turning meanwhile, as with a batch."""
+    body = b'{"feature_1": 1%b}' % (b" " * 1_000_000)
+    for path, content in (("/predict", body), ("/batch-predict", b'{"records": [%b]}' % body)):
+        asking = asyncio.create_task(client.post(path, content=content))
+        turns = 0
+        while not asking.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert (await asking).status_code == 400
+        assert turns > 1, path
 
 
 async def test_only_json_is_taken(client: httpx.AsyncClient, row: dict[str, float]) -> None:

@@ -12,7 +12,7 @@ def predict_routes(serving: Serving) -> dict[str, HotRoute]:
     async def predict(exchange: Exchange) -> Answer:
         exchange.require_json()
         ready = serving.require()
-        rows = ready.codec.decode_row(await exchange.body())
+        rows = await serving.decode(ready.codec.decode_row, await exchange.body())
         return Answer(200, encode_one(await serving.predict(rows)))
 
     def predict_at_once(exchange: Exchange) -> Answer | None:
