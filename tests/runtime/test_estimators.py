@@ -191,6 +191,17 @@ async def test_a_cell_that_is_not_of_its_columns_type_is_a_400(
     assert name in one.json()["details"]
 
 
+async def test_the_largest_whole_numbers_keep_their_sign(tmp_path: Path) -> None:
+    """In a table of numbers they are floats on their way: 2**63 - 1 becomes 2**63."""
+    table = pd.DataFrame({"id": np.array([-(2**62), 2**62] * 5), "x": np.arange(10.0)})
+    estimator = KNeighborsClassifier(1).fit(table, table["id"] > 0)
+    pack(estimator, table, tmp_path, Description(name="signs"))
+    async with client_of(tmp_path) as client:
+        for number in (2**63 - 1, 2**63 - 512, 2**63 - 513, -(2**63)):
+            answer = await client.post("/predict", json={"id": number, "x": 1.5})
+            assert (number, answer.json().get("prediction")) == (number, number > 0)
+
+
 async def test_an_unknown_category_is_answered_where_the_model_ignores_it(tmp_path: Path) -> None:
     """It is the estimator's to say."""
     table, labels = people()

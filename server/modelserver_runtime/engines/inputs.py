@@ -60,7 +60,13 @@ def _column_type(feature: Feature) -> type:
     return np.float64  # as pandas itself does for whole numbers of which some are missing
 
 
+_LARGEST_INT64 = 2.0**63 - 1024
+"""The last float before 2**63, to which larger whole numbers are rounded, and which no int64 is."""
+
+
 def _column(cells: Rows, type_: type, missing: float | None) -> Any:
+    if type_ is np.int64 and cells.dtype == np.float64:
+        cells = np.minimum(cells, _LARGEST_INT64)
     if type_ is not object:
         return cells.astype(type_)
     if missing is None:
