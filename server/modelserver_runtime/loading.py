@@ -24,7 +24,7 @@ from modelserver_runtime.artifact import (
     digest_of,
     open_artifact,
 )
-from modelserver_runtime.engines import Engine, Rows
+from modelserver_runtime.engines import Engine, OutOfRange, Rows
 from modelserver_runtime.engines.onnx_estimator import OnnxClassifier, OnnxEstimator
 from modelserver_runtime.engines.reference import reference_engine
 from modelserver_runtime.errors import (
@@ -341,11 +341,14 @@ def as_rows(rows: Any, signature: Signature) -> Rows:
     )
 
 
+_REFUSALS = (OutOfRange, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+
+
 def _run(work: Callable[[], T]) -> T:
     """Whatever a damaged or ill-described model raises while it computes is a failed load."""
     try:
         return work()
-    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+    except _REFUSALS as error:
         raise ModelLoadFailed(
             f"the model cannot answer a row of its own signature: {error}"
         ) from error

@@ -94,16 +94,7 @@ class Serving:
             self.failure = LoadTimeout(limit)
         except LoadError as error:
             self.failure = error
-        except (
-            MemoryError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            OSError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except Exception as error:  # libraries have their own; untold, it would load for ever
             log.exception("loading broke")
             self.failure = ModelLoadFailed(f"loading broke with {type(error).__name__}")
         else:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from modelserver_runtime.app import RuntimeApp, create_app
+from modelserver_runtime.model import ServedModel
 from modelserver_runtime.settings import Settings, from_environment
 
 
@@ -48,6 +49,23 @@ async def test_before_the_model_is_loaded_only_liveness_is_well(settings: Settin
             answer = await client.post(path, json={})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert answer.json()["error"] == "Model not ready"
+
+
+class Unheard(Exception):
+    """What a library raises that has errors of its own."""
+
+
+@pytest.mark.parametrize("error", [Unheard, ImportError, AssertionError, MemoryError])
+async def test_whatever_loading_raises_is_told(settings: Settings, error: type[Exception]) -> None:
+    """Or the process would say that it loads for ever."""
+
+    def load(_: Settings) -> ServedModel:
+        raise error("not for clients")
+
+    app = create_app(settings, load=load)
+    await app.serving.start()
+    assert app.serving.not_ready_reason() == "ModelLoadFailed"
+    assert str(app.serving.failure) == f"loading broke with {error.__name__}"
 
 
 async def test_a_missing_model_is_a_404_on_prediction_routes() -> None:

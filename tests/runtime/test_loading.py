@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 import skops.io
 from sklearn import __version__ as sklearn_version
+from sklearn.ensemble import RandomForestClassifier
 
 from modelserver_runtime import errors
 from modelserver_runtime.loading import load
+from modelserver_runtime.packing import Description, pack
 from modelserver_runtime.settings import from_environment
 from runtime.process import BUNDLED, running
 
@@ -225,6 +228,19 @@ def test_an_answer_unlike_the_recorded_one_is_refused(artifact: Path) -> None:
     edit_manifest(artifact, lambda m: m["golden"]["predictions"].__setitem__(0, 7))
     with pytest.raises(errors.GoldenMismatch, match=r"1 of 12 .* number 1: prediction 7 was"):
         load_from(artifact)
+
+
+def test_a_recorded_row_that_the_model_cannot_take_is_refused(tmp_path: Path) -> None:
+    """A forest computes in float32: where such a value came from a client, it would be a 400."""
+    rows = np.arange(30.0).reshape(10, 3)
+    forest = RandomForestClassifier(3, random_state=0).fit(rows, [0, 1] * 5)
+    pack(forest, rows, tmp_path, Description(name="m"))
+    edit_manifest(tmp_path, lambda m: m["golden"]["rows"][0].__setitem__(0, 1e300))
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(errors.ModelLoadFailed, match="too large for this model"),
+    ):
+        load_from(tmp_path)
 
 
 def test_a_signature_of_another_width_is_refused(artifact: Path) -> None:
