@@ -25,6 +25,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
@@ -189,6 +190,29 @@ async def test_a_cell_that_is_not_of_its_columns_type_is_a_400(
         fine = await client.post("/predict", json=good)
     assert (one.status_code, batch.status_code, fine.status_code) == (400, 400, 200)
     assert name in one.json()["details"]
+
+
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [
+        pytest.param(PolynomialFeatures(9), 1e37, id="infinite on the way"),
+        pytest.param(FunctionTransformer(np.log1p), -2.0, id="no number on the way"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+async def test_a_value_that_a_step_cannot_compute_with_is_a_400(
+    tmp_path: Path, step: Any, value: float
+) -> None:
+    """Of its column's type it is: which values a model takes, only the model knows."""
+    rows = np.arange(20.0).reshape(10, 2) / 20
+    estimator = make_pipeline(step, LogisticRegression(max_iter=20)).fit(rows, [0, 1] * 5)
+    pack(estimator, rows, tmp_path, Description(name="steps"))
+    async with client_of(tmp_path) as client:
+        row = (await client.get("/model/features")).json()["example"]
+        fine = await client.post("/predict", json=row)
+        answer = await client.post("/predict", json=row | {next(iter(row)): value})
+    assert (fine.status_code, answer.status_code) == (200, 400)
+    assert "a value" in answer.json()["details"]
 
 
 async def test_the_largest_whole_numbers_keep_their_sign(tmp_path: Path) -> None:

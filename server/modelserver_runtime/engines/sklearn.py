@@ -76,6 +76,9 @@ class SklearnEngine:
         for i, feature in enumerate(self._features):
             if feature.categories is not None and _has_stranger(rows[:, i], feature):
                 raise OutOfRange(f"{feature.name} has a value that training did not have")
+        # Such values are not let in: a step of the model has made them of others.
+        if any(found in str(error) for found in ("contains infinity", "contains NaN")):
+            raise OutOfRange("a value goes beyond what this model can compute with")
         if "unknown categories" in str(error):  # encoders; their words tell the value, ours do not
             raise OutOfRange("a column has a value that training did not have")
 
