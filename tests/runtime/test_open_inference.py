@@ -332,6 +332,23 @@ async def test_ids_and_parameters_come_back(client: httpx.AsyncClient, values: l
     assert [o["name"] for o in bare.json()["outputs"]] == ["predict"]
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param('{"a": 18446744073709551616}', id="a number beyond 64 bits"),
+        pytest.param('{"a": ' + "[" * 300 + "]" * 300 + "}", id="a deep one"),
+    ],
+)
+async def test_parameters_that_cannot_come_back_are_a_400(
+    client: httpx.AsyncClient, values: list[float], parameters: str
+) -> None:
+    """What is read must not be more than what is written."""
+    body = request(tensor("x", "FP64", [1, 30], values), parameters="these").decode()
+    answer = await client.post(INFER, content=body.replace('"these"', parameters))
+    assert answer.status_code == 400
+    assert answer.json()["detail"][0]["loc"] == ["body", "parameters"]
+
+
 async def test_binary_data_both_ways(
     client: httpx.AsyncClient, values: list[float], estimator: Any
 ) -> None:

@@ -194,7 +194,8 @@ class OpenInferenceCodec:
         The answer to *inference*.
 
         Raises:
-            InvalidRequest: probabilities are wanted of a model that has none.
+            InvalidRequest: probabilities are wanted of a model that has none, or the parameters
+                cannot be sent back.
         """
         outputs: list[dict[str, Any]] = []
         parts: list[bytes] = []
@@ -211,7 +212,13 @@ class OpenInferenceCodec:
             else:
                 output["data"] = tensors.to_json(values)
             outputs.append(output)
-        header = orjson.dumps(self._head(inference, outputs), option=orjson.OPT_SERIALIZE_NUMPY)
+        head = self._head(inference, outputs)
+        try:
+            header = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
+        except orjson.JSONEncodeError:
+            raise one_error(
+                ("body", "parameters"), "json", "Should be of 64-bit numbers, and not so deep"
+            ) from None
         if not inference.is_binary:
             return InferenceAnswer(header, None)
         return InferenceAnswer(b"".join((header, *parts)), len(header))
