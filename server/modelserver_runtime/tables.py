@@ -171,21 +171,22 @@ class Tables:
         """Which of *names* is each column of the signature; None when they are the same."""
         if tuple(names) == self.names:
             return None
-        given = {name: i for i, name in enumerate(names)}
+        known = {name for name in names if name in self._position}
+        unknown = (name for name in names if name not in self._position)
         detail = [
             _error((*where, name), "missing", "Field required")
             for name in self.names
-            if name not in given
+            if name not in known
         ]
-        unknown = (name for name in given if name not in self._position)
         detail += [
             _error((*where, name), "extra_forbidden", "Extra inputs are not permitted")
-            for name in islice(unknown, MAX_ERRORS_TOLD)
+            for name in dict.fromkeys(islice(unknown, MAX_ERRORS_TOLD))
         ]
-        if len(given) != len(names):
-            detail.append(_error(where, "duplicate_column", "Two columns have one name"))
+        if not detail and len(names) != len(self.names):
+            detail = [_error(where, "duplicate_column", "Two columns have one name")]
         if detail:
             raise listed(detail)
+        given = {name: i for i, name in enumerate(names)}
         return [given[name] for name in self.names]
 
 

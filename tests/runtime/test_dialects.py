@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,6 +186,36 @@ def test_csv_has_the_same_rows(table: tuple[Signature, list[Row]]) -> None:
                 [*[i] * index, *(_csv_cell(row[n], values[i][n]) for n in signature.names)]
             )
         assert verdict(lambda b: decode_csv(reader, b), file.getvalue()) == want
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        pytest.param("cba", [], id="another order"),
+        pytest.param("abcc", ["duplicate_column"], id="one twice"),
+        pytest.param("abb", ["missing c"], id="one twice for another"),
+        pytest.param("axx", ["missing b", "missing c", "extra_forbidden x"], id="unknown"),
+    ],
+)
+def test_every_column_is_named_once(names: str, told: list[str]) -> None:
+    """In CSV and beside lists; each mistake is told once."""
+    reader = READERS[id(NUMBERS)][1]
+    cells = ["1"] * len(names)
+    split = f'{{"columns":{json.dumps([*names])},"data":[[{",".join(cells)}]]}}'
+    table = f"{','.join(names)}\n{','.join(cells)}\n"
+    for decode, body in (
+        (lambda b: decode_csv(reader, b), table),
+        (lambda b: decode_invocation(reader, b), f'{{"dataframe_split":{split}}}'),
+    ):
+        found: Sequence[Mapping[str, Any]] = ()
+        try:
+            decode(body.encode())
+        except InvalidRequest as refusal:
+            found = refusal.detail or ()
+        assert [
+            " ".join([e["type"], *(part for part in e["loc"] if part in [*names, *"abc"])])
+            for e in found
+        ] == told
 
 
 def _csv_cell(json_: str, value: Any) -> str:
