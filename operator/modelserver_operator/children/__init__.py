@@ -55,7 +55,7 @@ class Child:
 CHILDREN: tuple[Child, ...] = (
     Child(SERVICE_ACCOUNT, desired_service_account),
     Child(CONFIG_MAP, desired_config_map),
-    # Before the pods, which are never to run unprotected.
+    # Before the pods, which are protected from the start.
     Child(NETWORK_POLICY, desired_network_policy),
     Child(
         DEPLOYMENT,
