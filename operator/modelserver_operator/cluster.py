@@ -23,7 +23,7 @@ from modelserver_operator.labels import APPLIED_HASH, FIELD_MANAGER, OURS
 from modelserver_operator.metrics import Metrics
 from modelserver_operator.ratelimit import TokenBucket
 from modelserver_operator.reasons import Refusal
-from modelserver_operator.session import load_configuration, open_session
+from modelserver_operator.session import TimelyBody, load_configuration, open_session
 
 _JSON: Final = "application/json"
 _METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -276,18 +276,18 @@ class Cluster:
         """Send a request when its turn has come, if it can be over in time; decode the answer."""
         if kind != LEASE and self._limit is not None:
             self._metrics.throttled.inc(await self._limit.take())
-        timeout = self._timeout_for(verb, kind)
+        over_at = self._over_at(verb, kind)
         if verb not in _READS:
             self._metrics.writes.labels(verb=verb, kind=kind.name).inc()
         outcome = "ok"
         try:
             async with (
-                asyncio.timeout(timeout),
+                asyncio.timeout_at(over_at),
                 self._session.request(
                     method,
                     f"{self._url}{path}",
                     params=query,
-                    data=None if body is None else orjson.dumps(body),
+                    data=None if body is None else TimelyBody(orjson.dumps(body), over_at),
                     headers={"Accept": accept, "Content-Type": content_type},
                 ) as response,
             ):
@@ -298,18 +298,20 @@ class Cluster:
             return _decoded(answer)
         except _NO_ANSWER as error:
             outcome = "timeout" if isinstance(error, TimeoutError) else "broken"
-            raise ApiUnavailable(f"{verb} {kind.name}: {error or type(error).__name__}") from error
+            why = str(error) or type(error).__name__
+            raise ApiUnavailable(f"{verb} {kind.name}: {why}") from error
         finally:
             self._metrics.requests.labels(verb=verb, outcome=outcome).inc()
 
-    def _timeout_for(self, verb: str, kind: Kind) -> float:
+    def _over_at(self, verb: str, kind: Kind) -> float:
         """What a reconcile asks may take as long as this process is certain to be the only one."""
+        now = asyncio.get_running_loop().time()
         if verb in _ANYBODYS or kind == LEASE:
-            return self._timeout
-        left = self.may_write_until() - asyncio.get_running_loop().time()
-        if left < _TOO_SHORT_SECONDS:
+            return now + self._timeout
+        until = self.may_write_until()
+        if until - now < _TOO_SHORT_SECONDS:
             raise ApiUnavailable(f"{verb} {kind.name}: not started, the lease is running out")
-        return min(self._timeout, left)
+        return min(now + self._timeout, until)
 
 
 def _decoded(answer: bytes) -> Body:

@@ -5,9 +5,36 @@ from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from kubernetes.aio import client, config
 
 _ANSWER_SECONDS: Final = 8.0
+
+
+class TimelyBody(aiohttp.BytesPayload):
+    """
+    A body of which no byte leaves once its time is up.
+
+    Between the decision to send a request and its first byte a connection is opened, and others
+    have their turn: long enough for the process to be frozen there, and to wake up when what was
+    decided no longer holds.
+
+    Args:
+        content: the bytes.
+        until: on the event loop's clock.
+    """
+
+    def __init__(self, content: bytes, until: float) -> None:
+        super().__init__(content)
+        self._until = until
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Send it, the headers with it; raises TimeoutError where it is too late."""
+        if asyncio.get_running_loop().time() >= self._until:
+            raise TimeoutError("not sent: its time ran out before the first byte")
+        await super().write_with_length(writer, content_length)
 
 
 async def load_configuration() -> client.Configuration:

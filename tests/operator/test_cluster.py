@@ -1,7 +1,10 @@
 """One request: how it is addressed, what may go wrong with it, and when it is not sent."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -205,3 +208,42 @@ async def test_the_lease_waits_for_nobody(server, metrics):
         assert asyncio.get_running_loop().time() - began < 0.1
         await asyncio.gather(*waiting)
     assert counted(metrics, "throttled_seconds_total") > 1
+
+
+@pytest.fixture
+def server_beside() -> Iterator[ApiServer]:
+    """An API server in a thread of its own, which goes on while its client is frozen."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    server = ApiServer()
+    try:
+        asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
+        yield server
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("turns", range(20))
+async def test_a_write_that_slept_through_the_lease_is_not_sent(
+    turns, server_beside, metrics, monkeypatch
+):
+    """Wherever between the look at the Lease and the first byte the process was frozen."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    until = now() + 8
+    async with Cluster.connect(metrics, server_beside.configuration()) as cluster:
+        cluster.may_write_until = lambda: until
+        writing = asyncio.create_task(cluster.apply(CONFIG_MAP, settings()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251 - frozen; what has been sent comes in
+        sent = server_beside.journal.writes()
+        monkeypatch.setattr(loop, "time", lambda: now() + 10)
+        with contextlib.suppress(ApiUnavailable):
+            await writing
+        time.sleep(0.05)  # noqa: ASYNC251 - so would what was sent too late
+    assert server_beside.journal.writes() == sent
