@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     """
 
     max_in_flight_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
-    """Bytes of all request bodies being held at one time."""
+    """Bytes of all request bodies being held at one time; not less than `max_body_bytes`."""
 
     max_concurrency: Annotated[int, Field(ge=1)] = 256
     """Prediction requests, received whole, at one time; more are answered 503."""
@@ -261,6 +261,12 @@ def _require_that_they_fit(settings: Settings) -> None:
         raise SettingError(
             f"{PREFIX}METRICS_PORT is the API's own port {settings.port}: leave it out, or set"
             " another"
+        )
+    if settings.max_in_flight_bytes < settings.max_body_bytes:
+        raise SettingError(
+            f"{PREFIX}MAX_IN_FLIGHT_BYTES ({settings.max_in_flight_bytes}) is less than"
+            f" {PREFIX}MAX_BODY_BYTES ({settings.max_body_bytes}), so that the longest bodies would"
+            " never be taken: raise the first or lower the second"
         )
 
 

@@ -360,7 +360,8 @@ def test_a_connection_ends_after_many_requests(row: dict[str, float]) -> None:
 
 def test_over_the_limit_of_held_bytes_a_request_waits_its_turn_elsewhere() -> None:
     """503 with Retry-After, while one request is holding what may be held."""
-    with running(max_in_flight_bytes="20000", receive_timeout_seconds="5") as process:
+    limits = {"max_in_flight_bytes": "20000", "max_body_bytes": "20000"}
+    with running(**limits, receive_timeout_seconds="5") as process:
         process.wait_ready()
         head = b"POST /predict HTTP/1.1\r\ncontent-length: 20000\r\n\r\n"
         with connected(process) as holder:

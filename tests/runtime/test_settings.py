@@ -39,6 +39,17 @@ def test_lists_are_comma_separated() -> None:
         pytest.param(
             {"MODELSERVER_CORS_ORIGINS": "*"}, "MODELSERVER_CORS_ORIGINS", id="any origin"
         ),
+        pytest.param(
+            {"MODELSERVER_TLS_CERT_FILE": "/tls.crt"}, "set both or neither", id="half of TLS"
+        ),
+        pytest.param(
+            {"MODELSERVER_METRICS_PORT": "8000"}, "leave it out", id="the same port twice"
+        ),
+        pytest.param(
+            {"MODELSERVER_MAX_BODY_BYTES": "100000000"},
+            "raise the first or lower the second",
+            id="bodies that never fit",
+        ),
     ],
 )
 def test_a_setting_nobody_can_mean_is_refused(environ: dict[str, str], message: str) -> None:
