@@ -36,6 +36,11 @@ _ANYBODYS: Final = frozenset({"list", "discover"})
 
 _TOO_SHORT_SECONDS: Final = 0.5
 
+_REFUSED_BY_500: Final = (
+    "duplicate nodePort",  # two ports of a Service name one
+    "field not declared in schema",  # the API server is older than the field
+)
+
 _NO_ANSWER: Final = (
     *(aiohttp.ClientError, TimeoutError, OSError, ValueError),
     RuntimeError,  # aiohttp's, of a connection that was lost between two reads
@@ -339,8 +344,7 @@ def _as_our_error(response: aiohttp.ClientResponse, answer: bytes, kind: Kind) -
     # A uid that is not the live one is refused as immutable: another object has taken the name.
     if status in (404, 409) or (status == 422 and "metadata.uid" in message):  # noqa: PLR2004
         return StalePicture(f"{kind.name}: {message or reason}")
-    # Two ports of a Service that name one node port are refused with a 500.
-    if status in (400, 403, 422) or "duplicate nodePort" in message:
+    if status in (400, 403, 422) or any(words in message for words in _REFUSED_BY_500):
         return ChildRefused(_why_refused(status, message), message)
     retry_after = response.headers.get("Retry-After")
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None

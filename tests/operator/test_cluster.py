@@ -103,6 +103,7 @@ async def test_whether_a_kind_is_served(cluster, server):
 
 POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: the port is immutable"
 WEBHOOK = 'admission webhook "w.example.com" denied the request: not on Fridays'
+TOO_NEW = ".spec.behavior.scaleUp.tolerance: field not declared in schema"
 TERMINATING = "unable to create new content in namespace default because it is being terminated"
 
 
@@ -121,6 +122,7 @@ TERMINATING = "unable to create new content in namespace default because it is b
         pytest.param(422, "field is immutable", ChildRefused, "ImmutableField", id="immutable"),
         pytest.param(422, "spec.ports: invalid", ChildRefused, "InvalidSpec", id="invalid"),
         pytest.param(400, "bad", ChildRefused, "InvalidSpec", id="malformed"),
+        pytest.param(500, TOO_NEW, ChildRefused, "InvalidSpec", id="a field of a newer release"),
         pytest.param(401, "who are you", ApiUnavailable, "", id="token run out"),
         pytest.param(410, "gone", ApiUnavailable, "", id="too old"),
         pytest.param(500, "oops", ApiUnavailable, "", id="broken"),
