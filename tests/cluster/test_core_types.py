@@ -8,6 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from cluster_access import Cluster
+from kubernetes.aio import client, config
+from prometheus_client import CollectorRegistry
+
+from modelserver_operator.cluster import Cluster as Client
+from modelserver_operator.errors import ChildRefused
+from modelserver_operator.kinds import HORIZONTAL_POD_AUTOSCALER
+from modelserver_operator.metrics import Metrics
 
 pytestmark = pytest.mark.cluster
 
@@ -71,6 +78,24 @@ def test_constraints_are_merged_as_in_a_pod(schemas: Schemas) -> None:
     ours = SPEC["properties"]["scheduling"]["properties"]["topologySpreadConstraints"]
     theirs = schemas["PodSpec"]["properties"]["topologySpreadConstraints"]
     assert _merging(ours) == _merging(theirs)
+
+
+async def test_a_field_of_a_newer_release_is_refused(cluster: Cluster) -> None:
+    """In words that the operator takes for a refusal, though the status is a 500."""
+    configuration = client.Configuration()
+    kubeconfig = cluster.environment["KUBECONFIG"]
+    await config.load_kube_config(kubeconfig, client_configuration=configuration)
+    behavior = {"scaleUp": {"notInventedYet": "1"}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}
+    autoscaler = {
+        "apiVersion": HORIZONTAL_POD_AUTOSCALER.api_version,
+        "kind": HORIZONTAL_POD_AUTOSCALER.name,
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"maxReplicas": 2, "scaleTargetRef": target, "behavior": behavior},
+    }
+    async with Client.connect(Metrics(CollectorRegistry()), configuration) as connected:
+        with pytest.raises(ChildRefused, match=r"behavior\.scaleUp\.notInventedYet"):
+            await connected.apply(HORIZONTAL_POD_AUTOSCALER, autoscaler)
 
 
 def _compare(
