@@ -1,8 +1,4 @@
-"""
-How many minutes each stage of the tests may take; a session fails where one takes more.
-
-The minutes are for the machine that they were set on; one that computes more slowly gets more.
-"""
+"""How many minutes each stage of the tests may take; a session fails where one takes more."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,8 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pytest
-
-from pace import Pace
 
 TOTAL_MINUTES: Final = 40.0
 
@@ -62,24 +56,18 @@ class Stages:
     Args:
         stages: with their budgets.
         total_minutes: the budget of all stages together.
-        pace: of this machine.
     """
 
     def __init__(
-        self,
-        stages: Sequence[Stage] = STAGES,
-        total_minutes: float = TOTAL_MINUTES,
-        pace: Pace | None = None,
+        self, stages: Sequence[Stage] = STAGES, total_minutes: float = TOTAL_MINUTES
     ) -> None:
         self._stages = stages
         self._total_minutes = total_minutes
-        self._pace = pace or Pace()
         self._seconds: Counter[str] = Counter()
         self._tests: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add what one phase of a test took to its stage."""
-        self._pace.look()
         stage = stage_of(report.nodeid.partition("::")[0], self._stages)
         if stage is not None:
             self._seconds[stage.name] += report.duration
@@ -104,20 +92,12 @@ class Stages:
         terminalreporter.line(
             f"{'all':<20} {spent:6.2f} of {self._total_minutes:4g}  {self._tests.total():5d} tests"
         )
-        if self._pace.slowness > 1:
-            terminalreporter.line(
-                f"budgets x {self._pace.slowness:.2f}: this machine computes that much more slowly"
-                " than the one they were set on"
-            )
         for overrun in self._overruns():
             terminalreporter.line(f"OVER BUDGET: {overrun}", red=True, bold=True)
 
     def _overruns(self) -> Iterator[str]:
         for stage in self._stages:
-            if self._is_over(self._seconds[stage.name], stage.minutes):
+            if self._seconds[stage.name] > stage.minutes * 60:
                 yield f"stage '{stage.name}' took more than {stage.minutes:g} minutes"
-        if self._is_over(self._seconds.total(), self._total_minutes):
+        if self._seconds.total() > self._total_minutes * 60:
             yield f"all stages together took more than {self._total_minutes:g} minutes"
-
-    def _is_over(self, seconds: float, minutes: float) -> bool:
-        return seconds > minutes * 60 * self._pace.slowness

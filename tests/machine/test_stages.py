@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from pace import MOST, REFERENCE_SECONDS, Pace
 from stages import STAGES, Stage, Stages, stage_of
 
 TESTS = Path(__file__).parents[1]
@@ -21,18 +20,15 @@ def test_result(campaign): pass
 FAILING = "def test_failing(): assert False"
 
 
-def run(
-    pytester: pytest.Pytester, source: str, slowness: float = 1, **budgets: float
-) -> pytest.RunResult:
-    """Run one test file under these budgets, in seconds, on a machine that slow."""
+def run(pytester: pytest.Pytester, source: str, **budgets: float) -> pytest.RunResult:
+    """Run one test file under these budgets, in seconds."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     pytester.makepyfile(**{"tests/slow/test_it": source})
     stages = [
         Stage("others", budgets.get("others", 60) / 60, ("tests",)),
         Stage("slow ones", budgets.get("slow", 60) / 60, ("tests/slow",)),
     ]
-    pace = Pace(lambda: slowness * REFERENCE_SECONDS)
-    plugin = Stages(stages, budgets.get("total", 60) / 60, pace)
+    plugin = Stages(stages, budgets.get("total", 60) / 60)
     return pytester.runpytest_inprocess("-p", "no:randomly", plugins=[plugin])
 
 
@@ -44,7 +40,6 @@ def test_what_stays_within_its_budget_passes(pytester: pytest.Pytester) -> None:
         ["*minutes per stage*", "slow ones *0.00 of *1*1 tests", "all *1 tests", "*1 passed*"]
     )
     result.stdout.no_fnmatch_line("*OVER BUDGET*")
-    result.stdout.no_fnmatch_line("budgets x*")
 
 
 @pytest.mark.parametrize(
@@ -62,24 +57,6 @@ def test_what_takes_longer_fails_the_session(
     result = run(pytester, source, **budgets)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"OVER BUDGET: {told} took more than *", "*1 passed*"])
-
-
-@pytest.mark.parametrize(
-    ("slowness", "seconds", "passes"),
-    [
-        pytest.param(0.5, 0.4, False, id="a faster machine"),
-        pytest.param(1.45, 0.4, True, id="a slower machine"),
-        pytest.param(9.0, 0.3, False, id="too slow to say anything"),
-    ],
-)
-def test_a_slower_machine_gets_more_time(
-    slowness: float, seconds: float, *, passes: bool, pytester: pytest.Pytester
-) -> None:
-    """In proportion, up to a half more; a faster one gets no less."""
-    result = run(pytester, SLOW.replace("0.05", "0.5"), slowness, slow=seconds)
-    assert (result.ret == pytest.ExitCode.OK) is passes
-    if slowness > 1:
-        result.stdout.fnmatch_lines([f"budgets x {min(slowness, MOST):.2f}: *"])
 
 
 def test_the_budget_of_others_is_not_touched(pytester: pytest.Pytester) -> None:
