@@ -309,7 +309,11 @@ class Cluster:
             self._metrics.requests.labels(verb=verb, outcome=outcome).inc()
 
     def _over_at(self, verb: str, kind: Kind) -> float:
-        """What a reconcile asks may take as long as this process is certain to be the only one."""
+        """
+        Say when a request ends at the latest, on the event loop's clock.
+
+        What a reconcile asks may take as long as this process is certain to be the only one.
+        """
         now = asyncio.get_running_loop().time()
         if verb in _ANYBODYS or kind == LEASE:
             return now + self._timeout
